@@ -1,0 +1,1 @@
+"""ESE (JET Blue) storage engine: the on-disk format, transaction logs, backup."""

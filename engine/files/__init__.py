@@ -1,0 +1,1 @@
+"""The only way to files: one protocol, and the file systems that speak it."""

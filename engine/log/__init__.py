@@ -1,0 +1,1 @@
+"""The transaction log: reading streams, appending records, generations, truncation."""
