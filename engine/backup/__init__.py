@@ -1,0 +1,1 @@
+"""Backup: full, atomic, incremental and external; sets, chains and their manifest."""
