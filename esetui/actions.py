@@ -1,0 +1,302 @@
+"""One table of actions: name, keys, help and the equivalent command line.
+
+Key bindings, the command palette, the help screen, the footer and the README's key table are all made
+from `ACTIONS`, so they cannot disagree.  A command template holds shell words; `{instance}`, `{target}`,
+`{file}`, `{path}` stand for whatever has the focus and are quoted by `command_line`.
+Source: console design, "Keys" and "Pieces".
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+
+class Scope(Enum):
+    """What must have the focus for an action to make sense."""
+
+    GLOBAL = "anywhere"
+    INSTANCE = "an instance"
+    DATABASE = "a database"
+    BACKUPS = "the backup directory"
+    BACKUP_SET = "a backup set"
+    EVENTS = "the event log"
+    JOB = "a running job"
+
+
+class Safety(Enum):
+    """What an action may change."""
+
+    READS = "reads only"
+    WRITES = "writes"
+    DELETES = "deletes"
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One thing a person can do.
+
+    `keys` are names as Textual spells them (`question_mark`, `ctrl+p`); the first is the one that is shown.
+    `priority` orders the footer, smallest first; None keeps an action out of the footer.
+    """
+
+    id: str
+    title: str
+    keys: tuple[str, ...]
+    help: str
+    where: tuple[Scope, ...]
+    command: str | None = None
+    safety: Safety = Safety.READS
+    priority: int | None = None
+
+    @property
+    def key(self) -> str:
+        """The key that is shown first, as Textual spells it; empty when the action has none."""
+        return self.keys[0] if self.keys else ""
+
+    @property
+    def shown_keys(self) -> str:
+        """All keys as a person reads them, separated by commas."""
+        return ", ".join(show_key(key) for key in self.keys)
+
+
+_SHOWN = {
+    "question_mark": "?",
+    "colon": ":",
+    "slash": "/",
+    "escape": "esc",
+    "left_square_bracket": "[",
+    "right_square_bracket": "]",
+}
+
+
+def show_key(key: str) -> str:
+    """Return a Textual key name as a person reads it."""
+    return _SHOWN.get(key, key)
+
+
+ACTIONS: tuple[Action, ...] = (
+    # What is done to instances, databases and sets.
+    Action(
+        "backup_full",
+        "Backup",
+        ("b",),
+        "Full backup: every attached database, then the logs it needs; afterwards unneeded logs are deleted.",
+        (Scope.INSTANCE, Scope.DATABASE, Scope.BACKUPS),
+        "esetui backup {instance} {target}",
+        Safety.DELETES,
+        10,
+    ),
+    Action(
+        "backup_incremental",
+        "Incremental",
+        ("i",),
+        "Incremental backup: the logs written since the last backup, added to the set; then truncation.",
+        (Scope.INSTANCE, Scope.DATABASE, Scope.BACKUPS),
+        "esetui backup {instance} {target} --incremental",
+        Safety.DELETES,
+        20,
+    ),
+    Action(
+        "backup_atomic",
+        "Atomic",
+        ("a",),
+        "Atomic full backup: the previous set in the directory stays whole until the new one is complete.",
+        (Scope.INSTANCE, Scope.DATABASE, Scope.BACKUPS),
+        "esetui backup {instance} {target} --atomic",
+        Safety.DELETES,
+        30,
+    ),
+    Action(
+        "verify",
+        "Verify",
+        ("v",),
+        "Check every checksum of what has the focus: database, log, checkpoint, backup set or whole instance.",
+        (Scope.INSTANCE, Scope.DATABASE, Scope.BACKUP_SET, Scope.BACKUPS),
+        "esetui verify {path}",
+        Safety.READS,
+        40,
+    ),
+    Action(
+        "start_stop",
+        "Start/Stop",
+        ("s",),
+        "Start the instance (shows what will be written, then attaches its databases), or stop it clean.",
+        (Scope.INSTANCE, Scope.DATABASE),
+        None,
+        Safety.WRITES,
+        50,
+    ),
+    Action(
+        "truncate",
+        "Truncate",
+        ("n",),
+        "Delete the logs below the checkpoint without making a backup.  They are gone for recovery afterwards.",
+        (Scope.INSTANCE,),
+        "esetui truncate {instance}",
+        Safety.DELETES,
+    ),
+    Action(
+        "logs",
+        "Logs",
+        ("l",),
+        "List the log records of the instance.",
+        (Scope.INSTANCE,),
+        "esetui log {instance}",
+        Safety.READS,
+        60,
+    ),
+    Action(
+        "show",
+        "Open",
+        ("enter",),
+        "Show the header fields of what has the focus, with a verdict in words.",
+        (Scope.INSTANCE, Scope.DATABASE, Scope.BACKUP_SET),
+        "esetui show {file}",
+        Safety.READS,
+        70,
+    ),
+    Action(
+        "choose_target",
+        "Backup directory",
+        ("d",),
+        "Choose the backup directory that is watched and backed up to.",
+        (Scope.GLOBAL,),
+    ),
+    Action(
+        "add_path",
+        "Add a folder",
+        ("o",),
+        "Look for instances below another folder.",
+        (Scope.GLOBAL,),
+        "esetui discover {path}",
+    ),
+    Action(
+        "rescan",
+        "Rescan",
+        ("r", "f5"),
+        "Read instances and backup directory again.",
+        (Scope.GLOBAL,),
+        "esetui discover {path}",
+    ),
+    Action(
+        "cancel_job",
+        "Cancel",
+        ("x",),
+        "Cancel the running job; nothing of a half-made backup stays behind.",
+        (Scope.JOB,),
+        None,
+        Safety.READS,
+        5,
+    ),
+    # The event log.
+    Action(
+        "filter",
+        "Filter",
+        ("slash",),
+        "Filter the pane by text; in the event log also by id and level, for example `id:399` or `level:w`.",
+        (Scope.GLOBAL,),
+        None,
+        Safety.READS,
+        80,
+    ),
+    Action(
+        "pause_events",
+        "Pause",
+        ("space",),
+        "Hold the event log still, or let it follow again.",
+        (Scope.EVENTS,),
+    ),
+    Action(
+        "export_events",
+        "Export",
+        ("ctrl+s",),
+        "Write the shown events to a file, one JSON object a line.",
+        (Scope.EVENTS,),
+        "esetui events {instance} --json",
+        Safety.READS,
+    ),
+    # Getting about.
+    Action(
+        "help",
+        "Help",
+        ("question_mark", "f1"),
+        "All keys; a row can be run.",
+        (Scope.GLOBAL,),
+        None,
+        Safety.READS,
+        90,
+    ),
+    Action("palette", "Palette", ("colon", "ctrl+p"), "Search all actions and views by name.", (Scope.GLOBAL,)),
+    Action("back", "Back", ("escape",), "Leave the dialog, filter or maximised pane.", (Scope.GLOBAL,)),
+    Action("next_pane", "Next pane", ("tab",), "Move to the next pane.", (Scope.GLOBAL,)),
+    Action("previous_pane", "Previous pane", ("shift+tab",), "Move to the previous pane.", (Scope.GLOBAL,)),
+    Action("pane_1", "Instances", ("1",), "Go to the instances.", (Scope.GLOBAL,)),
+    Action("pane_2", "Backup directory", ("2",), "Go to the backup directory.", (Scope.GLOBAL,)),
+    Action("pane_3", "Backup", ("3",), "Go to the running backup.", (Scope.GLOBAL,)),
+    Action("pane_4", "Page map", ("4",), "Go to the page map.", (Scope.GLOBAL,)),
+    Action("pane_5", "Event log", ("5",), "Go to the event log.", (Scope.GLOBAL,)),
+    Action("maximise", "Maximise", ("m",), "Give the whole screen to this pane, or give it back.", (Scope.GLOBAL,)),
+    Action("copy_command", "Copy command", ("y",), "Copy the equivalent command line.", (Scope.GLOBAL,)),
+    Action("theme", "Theme", ("t",), "Next colour theme.", (Scope.GLOBAL,)),
+    Action(
+        "quit",
+        "Quit",
+        ("q", "ctrl+q"),
+        "Leave; asks while a job runs.",
+        (Scope.GLOBAL,),
+        None,
+        Safety.READS,
+        100,
+    ),
+)
+
+BY_ID: Mapping[str, Action] = {action.id: action for action in ACTIONS}
+
+
+def quote(value: str, *, windows: bool = os.name == "nt") -> str:
+    """Return one argument quoted for the shell of this system."""
+    if windows:
+        return subprocess.list2cmdline([value])
+    return shlex.quote(value)
+
+
+def command_line(action: Action, values: Mapping[str, str]) -> str | None:
+    """Return the equivalent command with every value quoted, or None when there is none or a value is missing."""
+    if action.command is None:
+        return None
+    words = []
+    for word in action.command.split():
+        if word.startswith("{"):
+            value = values.get(word[1:-1])
+            if value is None:
+                return None
+            # A value that looks like an option would be taken for one.
+            words.append(quote(f"./{value}" if value.startswith("-") else value))
+        else:
+            words.append(word)
+    return " ".join(words)
+
+
+def footer(scopes: Iterable[Scope]) -> list[Action]:
+    """Return the actions for the footer, at most eight: those that fit what has the focus, most wanted first."""
+    wanted = {*scopes, Scope.GLOBAL}
+    fitting = [action for action in ACTIONS if action.priority is not None and wanted.intersection(action.where)]
+    return sorted(fitting, key=lambda action: action.priority or 0)[:8]
+
+
+def key_table() -> str:
+    """Return the key table in Markdown, as the README shows it."""
+    rows = ["| key | action | what it does | as a command |", "|---|---|---|---|"]
+    for action in ACTIONS:
+        keys = ", ".join(f"`{show_key(key)}`" for key in action.keys)
+        command = f"`{action.command}`" if action.command else ""
+        rows.append(f"| {keys} | {action.title} | {action.help} | {command} |")
+    return "\n".join(rows) + "\n"
