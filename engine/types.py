@@ -7,13 +7,15 @@ Source: log reference 0.1-0.3; jet-api reference 2.3, 4.1, 6.3.
 
 from __future__ import annotations
 
-import os
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum, IntFlag
-from typing import ClassVar, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, TypeAlias
+
+if TYPE_CHECKING:
+    import os
 
 StrPath: TypeAlias = "str | os.PathLike[str]"
 
@@ -29,18 +31,24 @@ _SIGNATURE = struct.Struct("<I8s16s")
 _BKINFO = struct.Struct("<8s8sII")
 
 
-class LgPos(NamedTuple):
+class _LgPosFields(NamedTuple):
+    """The fields of LgPos, in the order that makes comparison chronological."""
+
+    generation: int
+    segment: int
+    offset: int
+
+
+class LgPos(_LgPosFields):
     """A position in the log: generation, segment number within the file, byte offset within the segment (LGPOS).
 
     Ordered chronologically.  The first record of a segment carries offset 0 although its bytes
     start at 40; `byte_offset` gives the place in the file.  All zero means "not set".
     """
 
-    generation: int
-    segment: int
-    offset: int
+    __slots__ = ()
 
-    SIZE: ClassVar[int]
+    SIZE: ClassVar[int] = 8
 
     @classmethod
     def unpack(cls, data: bytes | bytearray | memoryview, at: int = 0) -> LgPos:
@@ -57,7 +65,6 @@ class LgPos(NamedTuple):
         return f"{self.generation:08X}:{self.segment:04X}:{self.offset:04X}"
 
 
-LgPos.SIZE = 8
 LGPOS_MIN = LgPos(0, 0, 0)
 
 
@@ -258,9 +265,9 @@ class Snt(IntEnum):
 class Snprog(NamedTuple):
     """JET_SNPROG: size of the structure, units done, units in all."""
 
-    cbStruct: int
-    cunitDone: int
-    cunitTotal: int
+    cbStruct: int  # noqa: N815 - the API's own name
+    cunitDone: int  # noqa: N815 - the API's own name
+    cunitTotal: int  # noqa: N815 - the API's own name
 
 
 @dataclass(frozen=True, slots=True)
