@@ -7,12 +7,14 @@ the JET code that fits (-1811 not found, -1032 access, -1808 full, -1022 I/O, -1
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager
-from datetime import datetime
+from datetime import datetime  # noqa: TC003 - fields of a NamedTuple may be looked up at run time
 from enum import Enum
-from types import TracebackType
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, Protocol, Self, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+    from types import TracebackType
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
 
@@ -48,6 +50,10 @@ class DirEntry(NamedTuple):
 
     name: str
     kind: FileKind
+
+
+Entries: TypeAlias = list[DirEntry]
+Paths: TypeAlias = list[str]
 
 
 class File(Protocol):
@@ -87,7 +93,7 @@ class File(Protocol):
     def close(self) -> None:
         """Close; idempotent."""
 
-    def __enter__(self) -> File:
+    def __enter__(self) -> Self:
         """Return itself."""
 
     def __exit__(
@@ -111,13 +117,13 @@ class FileSystem(Protocol):
     def stat(self, path: str) -> FileStat | None:
         """Return what is there, or None when nothing is."""
 
-    def list(self, path: str) -> list[DirEntry]:
+    def list(self, path: str) -> Entries:
         """Return the entries of a folder sorted by name; -1811 missing, -1023 not a folder."""
 
-    def walk(self, path: str, *, max_depth: int) -> Iterator[tuple[str, list[DirEntry]]]:
+    def walk(self, path: str, *, max_depth: int) -> Iterator[tuple[str, Entries]]:
         """Yield (folder, entries) downwards without following links; unreadable folders are passed over."""
 
-    def make_directory(self, path: str, *, parents: bool = False) -> list[str]:
+    def make_directory(self, path: str, *, parents: bool = False) -> Paths:
         """Create a folder and return the paths created, outermost first (empty when it existed)."""
 
     def remove_directory(self, path: str) -> None:
