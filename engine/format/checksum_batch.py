@@ -1,11 +1,11 @@
 """Checksums of many pages or segments at once, with numpy.
 
-A block of the new kind is looked at as a matrix of u64 words, 32 columns wide.  XOR down the columns and along
+A block of the new kind is looked at as a matrix of u64 words, 128 columns wide.  XOR down the columns and along
 the rows; the parity of each column's (row's) XOR says whether its index takes part in the locator L, and the
 index bits within a word come from the XOR of everything.  So the data is read twice and all that follows works
-on 1/10 of it.  numpy releases the interpreter lock meanwhile.
+on a quarter of it.  numpy releases the interpreter lock meanwhile.
 
-    word number = row * 32 + column;  bit number = word number * 64 + bit within the word
+    word number = row * 128 + column;  bit number = word number * 64 + bit within the word
 
 This is the hot path of backup and verify; `benchmarks/checksum` measures it.
 
@@ -40,27 +40,31 @@ from engine.types import HEADER_MAGIC
 Words: TypeAlias = NDArray[np.uint64]
 Mask: TypeAlias = NDArray[np.bool_]
 
-_COLUMNS: Final = 32
-_SLICE_BYTES: Final = 1 << 18
-"""Work in slices that stay in the second-level cache between the two passes."""
-_MOST_EDGES: Final = 32
+_COLUMNS: Final = 128
+_SLICE_BYTES: Final = 1 << 22
+"""Longest stretch in one go: beyond this the intermediate results leave the caches."""
+_MOST_RUNS: Final = 16
+"""Runs of used pages between blank ones that are worth being taken one by one."""
 _FLAG_WORD: Final = FLAGS_OFFSET // 8
 _FLAG_SHIFTED: Final = np.uint64(NEW_CHECKSUM_FLAG << 32)
 """Byte 36 is the upper half of the fifth word."""
-_IN_WORD_MASKS: Final = tuple(
-    np.uint64(mask)
-    for mask in (
+_IN_WORD_MASKS: Final = np.array(
+    [
         0xAAAAAAAAAAAAAAAA,
         0xCCCCCCCCCCCCCCCC,
         0xF0F0F0F0F0F0F0F0,
         0xFF00FF00FF00FF00,
         0xFFFF0000FFFF0000,
         0xFFFFFFFF00000000,
-    )
+    ],
+    np.uint64,
 )
-_LOW_32 = np.uint64(0xFFFFFFFF)
-_32 = np.uint64(32)
-_16 = np.uint64(16)
+"""For each of the six lowest bits of a bit number, the places within a word where it is set."""
+_LOW_32: Final = np.uint64(0xFFFFFFFF)
+_32: Final = np.uint64(32)
+_16: Final = np.uint64(16)
+_BLOCK_WORDS: Final = [offset // 8 for offset in BLOCK_CHECKSUM_OFFSETS]
+_LATER_BLOCKS: Final = _BLOCK_WORDS[1:]
 
 
 class SegmentState(IntEnum):
@@ -162,14 +166,15 @@ def set_page_checksums(buffer: MutableBuffer, first_pgno: int, page_size: int) -
         numbers = np.arange(first_pgno + first, first_pgno + last, dtype=np.uint64)
         words[:, _FLAG_WORD] |= _FLAG_SHIFTED
         if page_size <= LARGEST_SMALL_PAGE:
-            words[:, 0] = _new_checksums(words, numbers, header_block=True)
+            words[:, 0] = _new_checksums(words, numbers)
             continue
         at = PGNO_OFFSET // 8
         words[:, at] = words[:, at] & ~_LOW_32 | numbers
         size = block_size(page_size) // 8
-        for block in (1, 2, 3, 0):
-            part = words[:, block * size : (block + 1) * size]
-            words[:, BLOCK_CHECKSUM_OFFSETS[block] // 8] = _new_checksums(part, numbers, header_block=block == 0)
+        later = _new_checksums(words.reshape(-1, size), np.repeat(numbers, LARGE_PAGE_BLOCKS), LARGE_PAGE_BLOCKS)
+        # Block 0 covers the checksums of the others: it comes last.
+        words[:, _LATER_BLOCKS] = later.reshape(-1, LARGE_PAGE_BLOCKS)[:, 1:]
+        words[:, 0] = _new_checksums(words[:, :size], numbers)
     every[~used] = 0
 
 
@@ -184,7 +189,7 @@ def _matrix(buffer: Buffer, page_size: int) -> Words:
 def _runs(mask: Mask) -> list[tuple[int, int]]:
     """Return the runs [first, last) of True; many short ones are given as the one range that spans them."""
     edges = np.flatnonzero(np.diff(mask, prepend=False, append=False)).tolist()
-    if len(edges) > _MOST_EDGES:
+    if len(edges) > 2 * _MOST_RUNS:
         return [(edges[0], edges[-1])]
     return list(zip(edges[::2], edges[1::2], strict=True))
 
@@ -203,14 +208,12 @@ def _wrong_pages(words: Words, first_number: int) -> Mask:
 def _wrong_slice(words: Words, numbers: Words) -> Mask:
     size = words.shape[1] * 8
     if size <= LARGEST_SMALL_PAGE:
-        wrong: Mask = _new_checksums(words, numbers, header_block=True) != words[:, 0]
+        wrong: Mask = _new_checksums(words, numbers) != words[:, 0]
     else:
-        block = block_size(size) // 8
-        wrong = _new_checksums(words[:, :block], numbers, header_block=True) != words[:, 0]
-        for number in range(1, LARGE_PAGE_BLOCKS):
-            part = words[:, number * block : (number + 1) * block]
-            computed = _new_checksums(part, numbers, header_block=False)
-            wrong |= computed != words[:, BLOCK_CHECKSUM_OFFSETS[number] // 8]
+        blocks = words.reshape(-1, block_size(size) // 8)
+        computed = _new_checksums(blocks, np.repeat(numbers, LARGE_PAGE_BLOCKS), LARGE_PAGE_BLOCKS)
+        different: Mask = computed.reshape(-1, LARGE_PAGE_BLOCKS) != words[:, _BLOCK_WORDS]
+        wrong = np.logical_or.reduce(different, axis=1)
     old = np.flatnonzero((words[:, _FLAG_WORD] & _FLAG_SHIFTED) == 0)
     if old.size:
         wrong[old] = _old_checksums(words[old], numbers[old]) != words[old, 0]
@@ -222,51 +225,51 @@ def _old_checksums(words: Words, numbers: Words) -> Words:
     return (total & _LOW_32) ^ (total >> _32) ^ numbers ^ np.uint64(HEADER_MAGIC) | numbers << _32
 
 
-def _new_checksums(words: Words, numbers: Words, *, header_block: bool) -> Words:
-    """Return the u64 checksum of each row, a block of 256, 512 or 1024 words."""
-    count, width = words.shape
-    cells = words.reshape(count, width // _COLUMNS, _COLUMNS)
-    columns = np.bitwise_xor.reduce(cells, axis=1)
-    rows = np.bitwise_xor.reduce(cells, axis=2)
-    if header_block:
-        # The block's own checksum counts as zero: take it out again.
-        columns[:, 0] ^= words[:, 0]
-        rows[:, 0] ^= words[:, 0]
-    total: Words = np.bitwise_xor.reduce(rows, axis=1)
-    locator = _index_xor(columns) << np.uint64(6) | _index_xor(rows) << np.uint64(11)
-    for bit, mask in enumerate(_IN_WORD_MASKS):
-        locator |= _parity(total & mask) << np.uint64(bit)
-    mirror = locator ^ _parity(total) * np.uint64(width * 64 - 1)
+def _new_checksums(blocks: Words, numbers: Words, header_every: int = 1) -> Words:
+    """Return the u64 checksum of each row, a block of 256, 512 or 1024 words.
+
+    Every `header_every`-th row, from the first on, is a header block: its first word counts as zero.
+    """
+    count, width = blocks.shape
+    rows = width // _COLUMNS
+    cells = blocks.reshape(count, rows, _COLUMNS)
+    # One word a column, one a row, one for each of the six lowest bits of a bit number.
+    parts = np.empty((count, _COLUMNS + rows + len(_IN_WORD_MASKS)), np.uint64)
+    np.bitwise_xor.reduce(cells, axis=1, out=parts[:, :_COLUMNS])
+    np.bitwise_xor.reduce(cells, axis=2, out=parts[:, _COLUMNS : _COLUMNS + rows])
+    own = blocks[::header_every, 0]
+    parts[::header_every, 0] ^= own
+    parts[::header_every, _COLUMNS] ^= own
+    total = np.bitwise_xor.reduce(parts[:, _COLUMNS : _COLUMNS + rows], axis=1)
+    np.bitwise_and(total[:, None], _IN_WORD_MASKS, out=parts[:, _COLUMNS + rows :])
+    locator = np.bitwise_xor.reduce(_odd(parts) * _WEIGHTS[width], axis=1).astype(np.uint64)
+    mirror = locator ^ _odd(total) * np.uint64(width * 64 - 1)
     checksums: Words = (mirror << _16 | locator) << _32 | (total & _LOW_32) ^ (total >> _32) ^ numbers
     return checksums
 
 
-def _index_xor(words: Words) -> Words:
-    """Return for each row the XOR of the indices of its words that have odd parity."""
-    bits = np.packbits(_odd(words), axis=1, bitorder="little")
-    odd = np.zeros((len(bits), 8), np.uint8)
-    odd[:, : bits.shape[1]] = bits
-    packed = odd.view("<u8")[:, 0]
-    result = np.zeros(len(words), np.uint64)
-    for bit in range((words.shape[1] - 1).bit_length()):
-        result |= _parity(packed & _IN_WORD_MASKS[bit]) << np.uint64(bit)
-    return result
+def _weights(width: int) -> NDArray[np.uint16]:
+    """Return what each part adds to the locator when its parity is odd."""
+    columns = np.arange(_COLUMNS) << 6
+    rows = np.arange(width // _COLUMNS) << 6 + (_COLUMNS - 1).bit_length()
+    return np.concatenate((columns, rows, 1 << np.arange(len(_IN_WORD_MASKS)))).astype(np.uint16)
 
 
-if hasattr(np, "bitwise_count"):
-
-    def _odd(words: Words) -> NDArray[np.uint8]:
-        """Return 1 for each word with an odd number of set bits."""
-        return np.bitwise_count(words) & np.uint8(1)
-
-else:
-
-    def _odd(words: Words) -> NDArray[np.uint8]:
-        """Return 1 for each word with an odd number of set bits."""
-        for shift in (32, 16, 8, 4, 2, 1):
-            words = words ^ (words >> np.uint64(shift))
-        return (words & np.uint64(1)).astype(np.uint8)
+_WEIGHTS: Final = {width: _weights(width) for width in (256, 512, 1024)}
 
 
-def _parity(words: Words) -> Words:
-    return _odd(words).astype(np.uint64)
+def _odd_by_count(words: Words) -> NDArray[np.uint8]:
+    """Return 1 for each word with an odd number of set bits, else 0."""
+    counts = np.bitwise_count(words)
+    counts &= np.uint8(1)
+    return counts
+
+
+def _odd_by_folding(words: Words) -> NDArray[np.uint8]:
+    """Do the same without the bit count that numpy has since 2.0."""
+    for shift in (32, 16, 8, 4, 2, 1):
+        words = words ^ (words >> np.uint64(shift))
+    return (words & np.uint64(1)).astype(np.uint8)
+
+
+_odd = _odd_by_count if hasattr(np, "bitwise_count") else _odd_by_folding
