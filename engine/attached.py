@@ -1,0 +1,131 @@
+"""A database that an instance has attached: its open file and its header in memory.
+
+The header in memory is an immutable value that is replaced as a whole, so a reader takes it once and has one
+state.  Writing it out is a step of its own: what may be done after which write is decided by the callers.
+
+The pages of the database are never changed here; only the two header pages are written.  Its flush map stays
+as it is: it describes the pages, and those have not changed.  The engine believes a map when the header names
+the map's own last signature, so that signature is carried; a map that was not believable before gets no chance
+to become so by accident.
+Source: database reference 1.4, 8.1; log reference 3.7.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from engine import header_changes
+from engine.errors import EseError
+from engine.files.base import FileKind
+from engine.format.attachinfo import AttachInfo
+from engine.format.dbheader import HeaderSource
+from engine.format.flushmap import FLUSH_MAP_PAGE_SIZE, FlushMapHeader
+from engine.header_file import write_header
+from engine.log.paths import without_extension
+from engine.types import LGPOS_MIN, LgPos, Signature
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from engine.env import Environment
+    from engine.files.base import File, FileSystem
+    from engine.format.dbheader import DatabaseHeader
+
+
+class AttachedDatabase:
+    """One attached database.  Safe from any thread.
+
+    `consistent` is the position that the AttachDB record carried, `last_owned_page` the last page of the logical
+    size (1-based), `cpg_max` the size limit in pages (0: none).
+    """
+
+    def __init__(  # noqa: PLR0913 - what an attachment consists of
+        self,
+        env: Environment,
+        file: File,
+        header: DatabaseHeader,
+        *,
+        dbid: int,
+        last_owned_page: int,
+        read_only: bool = False,
+        logged: bool = True,
+        cpg_max: int = 0,
+        first_copy: HeaderSource = HeaderSource.PRIMARY,
+        flush_map: Signature | None = None,
+    ) -> None:
+        self.path = file.path
+        self.dbid = dbid
+        self.page_size = header.page_size
+        self.read_only = read_only
+        self.logged = logged
+        self.cpg_max = cpg_max
+        self.last_owned_page = last_owned_page
+        self.consistent: LgPos = LGPOS_MIN
+        self._env = env
+        self._file = file
+        self._header = header
+        self._first_copy = first_copy
+        self._flush_map = flush_map
+        self._lock = threading.RLock()
+
+    @property
+    def header(self) -> DatabaseHeader:
+        """The header in memory, as it is now."""
+        return self._header
+
+    @property
+    def size_bytes(self) -> int:
+        """Size of the file in bytes."""
+        return self._file.size()
+
+    def change_header(self, change: Callable[[DatabaseHeader], DatabaseHeader]) -> None:
+        """Replace the header in memory by `change(header)`, atomically."""
+        with self._lock:
+            self._header = change(self._header)
+
+    def update_header(self, **fields: Any) -> None:
+        """Replace fields of the header in memory, atomically."""
+        self.change_header(lambda header: header.replace(**fields))
+
+    def write_header(self) -> None:
+        """Write both copies of the header in memory and make them durable."""
+        with self._lock:
+            self._header = header_changes.flushed(
+                self._header, signature=self._env.new_signature(), flush_map=self._flush_map
+            )
+            write_header(self._file, self._header, first=self._first_copy)
+            self._first_copy = HeaderSource.PRIMARY
+
+    def attach_info(self) -> AttachInfo:
+        """Return the entry for log headers and checkpoints."""
+        header = self._header
+        return AttachInfo.create(
+            self.dbid,
+            self.path,
+            header.sign_db,
+            attach=header.lgpos_attach,
+            consistent=self.consistent,
+            dbtime=header.dbtime_dirtied,
+            objid_last=header.objid_last,
+            cpg_max=self.cpg_max,
+        )
+
+    def close(self) -> None:
+        """Close the file; idempotent."""
+        self._file.close()
+
+
+def believable_flush_map(fs: FileSystem, path: str, header: DatabaseHeader) -> Signature | None:
+    """Return the signature of the flush map beside the database at `path` if the engine would take that map."""
+    map_path = without_extension(path) + ".jfm"
+    # The map is a help, not a part of the data: one that cannot be read is a map that is not there.
+    with suppress(EseError):
+        stat = fs.stat(map_path)
+        if stat is not None and stat.kind is FileKind.FILE:
+            with fs.open(map_path) as file:
+                found = FlushMapHeader.parse(file.read_at(0, FLUSH_MAP_PAGE_SIZE), path=map_path)
+            if found.accepted_for(header):
+                return found.sign_flush_map_hdr_flush
+    return None

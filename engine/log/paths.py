@@ -1,0 +1,25 @@
+"""Joining a folder and a name, the way the machine spells paths."""
+
+from __future__ import annotations
+
+import os.path
+
+
+def join(folder: str, name: str) -> str:
+    """Return the path of `name` in `folder`."""
+    return os.path.join(folder, name)  # noqa: PTH118 - paths are strings below the file protocol
+
+
+def folder_of(path: str) -> str:
+    """Return the folder of a path."""
+    return os.path.dirname(path)  # noqa: PTH120
+
+
+def name_of(path: str) -> str:
+    """Return the last part of a path."""
+    return os.path.basename(path)  # noqa: PTH119
+
+
+def without_extension(path: str) -> str:
+    """Return the path without the last extension of its name."""
+    return os.path.splitext(path)[0]  # noqa: PTH122

@@ -1,0 +1,404 @@
+"""The log writer: appends records, makes them durable, begins new generations.
+
+Records follow each other without padding.  One that does not fit in its segment is cut into fragments
+(FragmentBegin, Fragment ...), unless fewer than 32 bytes are left there, which then stay zero (NOP).  No record,
+and no group of records appended together, crosses from one generation into the next; one byte of the last usable
+segment always stays free.  Nothing is written before `flush`, and nothing is acknowledged before it returns.
+
+A writer continues its stream: signature, version, file size, page size, names and their style are those it found.
+Source: log reference 1.9-1.11, 6.1-6.6, 6.9.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final, Protocol
+
+from engine.errors import Err, EseError
+from engine.files.base import OpenMode
+from engine.format.logheader import LogHeader, LogHeaderFlags
+from engine.format.lr.control import NOP2, Fragment, FragmentBegin
+from engine.format.names import LAST_GENERATION
+from engine.format.segment import NOP_PADDING_LIMIT, SEGMENT_HEADER_SIZE, SEGMENT_PAYLOAD, SEGMENT_SIZE
+from engine.log.generation_file import GenerationFile
+from engine.log.paths import join
+from engine.log.rollover import discard_prepared, make_log_file, make_log_file_from_reserve, put_in_place
+from engine.types import LgPos, LogTime
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from engine.env import Environment
+    from engine.events import EventLog
+    from engine.format.attachinfo import AttachInfo
+    from engine.format.dbms_param import DbmsParam
+    from engine.format.names import LogNames
+    from engine.types import Signature
+
+WARN_GENERATION: Final = 0x40000000
+"""From here on the end of the numbering is announced (event 514)."""
+
+
+class LogOwner(Protocol):
+    """What the writer asks of the instance when a generation begins.  Called with the writer's lock held."""
+
+    def attach_list(self) -> tuple[AttachInfo, ...]:
+        """Return the databases attached at the first byte of the next generation."""
+
+    def checkpoint_position(self) -> LgPos:
+        """Return the present checkpoint, for information in the header."""
+
+    def generation_begun(self, header: LogHeader) -> None:
+        """Write the new generation into the headers of the attached databases, durably."""
+
+
+class LogWriter:
+    """Appends to one log stream.  Safe from any thread; every method takes the lock.
+
+    After a failed write the writer is down: everything raises -510, as the state of the file is not known.
+    """
+
+    def __init__(  # noqa: PLR0913 - what a stream is made of
+        self,
+        env: Environment,
+        folder: str,
+        names: LogNames,
+        owner: LogOwner,
+        events: EventLog,
+        *,
+        file: GenerationFile,
+        current_name: str,
+        next_segment: int,
+        dbms_param: DbmsParam,
+    ) -> None:
+        self.env = env
+        self.folder = folder
+        self.names = names
+        self.lock = threading.RLock()
+        self.disk_full = False
+        """A reserve log is in use: only what is needed to end cleanly should be logged."""
+        self._owner = owner
+        self._events = events
+        self._file = file
+        self._current_name = current_name
+        self._dbms_param = dbms_param
+        self._failure: EseError | None = None
+        self._warned = False
+        self._segment = next_segment
+        self._payload = bytearray()
+        self._started = LogTime()
+        self._stored = 0
+        self._full: list[tuple[int, bytes, LogTime]] = []
+        self._last_record = LgPos(file.header.generation, next_segment, 0)
+        self._tip = self._last_record
+
+    @classmethod
+    def open(  # noqa: PLR0913
+        cls,
+        env: Environment,
+        folder: str,
+        names: LogNames,
+        owner: LogOwner,
+        events: EventLog,
+        *,
+        current_name: str,
+        header: LogHeader,
+        last_valid_segment: int,
+        accumulated: int,
+        dbms_param: DbmsParam,
+    ) -> LogWriter:
+        """Continue the current log behind `last_valid_segment`, whose checksums up to there XOR to `accumulated`.
+
+        The next record begins a new segment, in the next generation when the file has none left.
+        """
+        file = env.fs.open(join(folder, current_name), OpenMode.READ_WRITE)
+        generation = GenerationFile(file, header, accumulated=accumulated)
+        return cls(
+            env,
+            folder,
+            names,
+            owner,
+            events,
+            file=generation,
+            current_name=current_name,
+            next_segment=max(last_valid_segment, 0) + 1,
+            dbms_param=dbms_param,
+        )
+
+    @classmethod
+    def create(
+        cls,
+        env: Environment,
+        folder: str,
+        names: LogNames,
+        owner: LogOwner,
+        events: EventLog,
+        *,
+        header: LogHeader,
+    ) -> LogWriter:
+        """Write the first log of a stream, or the next one when the current log is lost, and open it."""
+        discard_prepared(env.fs, folder, names)
+        make_log_file(env.fs, folder, names.temp, header)
+        env.fs.rename(join(folder, names.temp), join(folder, names.current))
+        # The log has its name before a record in it is acknowledged.
+        env.fs.fsync_directory(folder)
+        return cls.open(
+            env,
+            folder,
+            names,
+            owner,
+            events,
+            current_name=names.current,
+            header=header,
+            last_valid_segment=0,
+            accumulated=0,
+            dbms_param=header.dbms_param,
+        )
+
+    # -- where the stream is --
+
+    @property
+    def header(self) -> LogHeader:
+        """Header of the current log."""
+        return self._file.header
+
+    @property
+    def generation(self) -> int:
+        """Generation of the current log."""
+        return self._file.header.generation
+
+    @property
+    def signature(self) -> Signature:
+        """Signature of the stream."""
+        return self._file.header.signature
+
+    @property
+    def created(self) -> LogTime:
+        """Creation time of the current log."""
+        return self._file.header.created
+
+    @property
+    def last_record(self) -> LgPos:
+        """First byte of the last record logged so far, fillers included (before the first: where it will be)."""
+        return self._last_record
+
+    @property
+    def tip(self) -> LgPos:
+        """End of what is durable: a record is on the disk when its position is below."""
+        return self._tip
+
+    @property
+    def failed(self) -> bool:
+        """Whether a write has failed; nothing can be logged any more."""
+        return self._failure is not None
+
+    @property
+    def path(self) -> str:
+        """Absolute path of the current log."""
+        return join(self.folder, self._current_name)
+
+    def check(self) -> None:
+        """Raise -510 when a write has failed."""
+        if self._failure is not None:
+            raise EseError.from_code(
+                Err.LogWriteFail, f"after {self._failure.name} ({self._failure.code})", path=self._failure.path
+            )
+
+    # -- appending --
+
+    def append(self, record: bytes) -> LgPos:
+        """Append one record without flushing; returns its position."""
+        return self.append_group((record,))[0]
+
+    def append_group(self, records: Sequence[bytes]) -> tuple[LgPos, ...]:
+        """Append records that must be adjacent and in one generation; returns their positions.  -517 if too large."""
+        with self.lock:
+            self.check()
+            if not self._fits(records):
+                self._roll()
+                if not self._fits(records):
+                    size = sum(map(len, records))
+                    raise EseError.from_code(Err.LogBufferTooSmall, f"{size} bytes do not fit in one log file")
+            return tuple(self._place(record) for record in records)
+
+    def append_in_new_generation(self, record: bytes) -> LgPos:
+        """Close the current log and write `record` as the first record of the next one, flushed."""
+        with self.lock:
+            self.roll()
+            position = self.append(record)
+            self.flush()
+            return position
+
+    def flush(self, fill: bool = False) -> None:  # noqa: FBT001, FBT002 - as the callers' contract has it
+        """Make everything appended so far durable.
+
+        `fill` ends the segment with a filler record (NOP2), so that what follows begins in a new one; when the
+        segment is the last of its file, the next generation begins instead.
+        """
+        with self.lock:
+            self.check()
+            room = SEGMENT_PAYLOAD - len(self._payload)
+            if fill and self._payload and room >= NOP2.SMALLEST:
+                if self._segment >= self._file.last_segment:
+                    self._roll()
+                else:
+                    self._place(NOP2.create(room).pack())
+            self._write_out()
+
+    def roll(self) -> None:
+        """Close the current log and begin the next generation.  -519 at the last possible one."""
+        with self.lock:
+            self.check()
+            self._roll()
+
+    def close(self) -> None:
+        """Close the file without writing anything more."""
+        with self.lock:
+            self._file.close()
+            self._failure = self._failure or EseError.from_code(Err.LogWriteFail, "the log was closed")
+
+    # -- inside, lock held --
+
+    def _fits(self, records: Sequence[bytes]) -> bool:
+        """Say whether the records end within the current file, one byte of its last segment left free."""
+        segment, used = self._segment, len(self._payload)
+        for record in records:
+            segment, used = _end_of(segment, used, len(record))
+        last = self._file.last_segment
+        return segment < last or (segment == last and used < SEGMENT_PAYLOAD)
+
+    def _place(self, record: bytes) -> LgPos:
+        room = SEGMENT_PAYLOAD - len(self._payload)
+        if len(record) > room and room < NOP_PADDING_LIMIT:
+            self._next_segment()
+            room = SEGMENT_PAYLOAD
+        offset = SEGMENT_HEADER_SIZE + len(self._payload) if self._payload else 0
+        position = LgPos(self.generation, self._segment, offset)
+        if len(record) <= room:
+            self._copy(record)
+        else:
+            done = room - FragmentBegin.HEADER_SIZE
+            self._copy(FragmentBegin(len(record), record[:done]).pack())
+            while done < len(record):
+                self._next_segment()
+                piece = record[done : done + SEGMENT_PAYLOAD - Fragment.HEADER_SIZE]
+                self._copy(Fragment(piece).pack())
+                done += len(piece)
+        self._last_record = position
+        return position
+
+    def _copy(self, data: bytes) -> None:
+        if not self._payload:
+            self._started = self.env.log_time()
+        self._payload += data
+
+    def _next_segment(self) -> None:
+        self._full.append((self._segment, bytes(self._payload), self._started))
+        self._segment += 1
+        self._payload = bytearray()
+        self._stored = 0
+
+    def _write_out(self) -> None:
+        try:
+            while self._full:
+                segment, payload, started = self._full[0]
+                self._file.store(segment, payload, started)
+                self._full.pop(0)
+            if len(self._payload) > self._stored:
+                self._file.store(self._segment, self._payload, self._started)
+                self._stored = len(self._payload)
+        except EseError as error:
+            raise self._down(error, event_id=408) from error
+        offset = SEGMENT_HEADER_SIZE + len(self._payload) if self._payload else 0
+        self._tip = LgPos(self.generation, self._segment, offset)
+
+    def _roll(self) -> None:
+        generation = self.generation + 1
+        if generation > LAST_GENERATION:
+            raise EseError.from_code(Err.LogSequenceEnd, generation=generation, path=self.path)
+        if generation >= WARN_GENERATION and not self._warned:
+            self._warned = True
+            self._events.report(514, str(generation), str(LAST_GENERATION), str(LAST_GENERATION - generation))
+        self._write_out()
+        try:
+            header = self._prepare(self._next_header(generation))
+            self._file.close()
+            put_in_place(
+                self.env.fs, self.folder, self.names, current=self._current_name, closed_generation=self.generation
+            )
+            self._current_name = self.names.current
+            self._file = GenerationFile(self.env.fs.open(self.path, OpenMode.READ_WRITE), header)
+            self._segment, self._payload, self._stored = 1, bytearray(), 0
+            self._tip = LgPos(generation, 1, 0)
+            # The databases know of the generation before any record in it is acknowledged.
+            self._owner.generation_begun(header)
+        except EseError as error:
+            raise self._down(error, event_id=413) from error
+
+    def _next_header(self, generation: int) -> LogHeader:
+        before = self._file.header
+        flags = LogHeaderFlags.CIRCULAR_NOW if self._dbms_param.circular else LogHeaderFlags(0)
+        if before.flags & (LogHeaderFlags.CIRCULAR_NOW | LogHeaderFlags.CIRCULAR_HISTORY):
+            flags |= LogHeaderFlags.CIRCULAR_HISTORY
+        return LogHeader.create(
+            generation=generation,
+            file_segments=before.file_segments,
+            page_size=before.cb_page_size,
+            created=self.env.log_time(),
+            previous_created=before.created,
+            signature=before.signature,
+            version=before.version,
+            engine_version=before.engine_version,
+            dbms_param=self._dbms_param,
+            previous_checksum=self._file.accumulated,
+            flags=flags,
+            checkpoint=self._owner.checkpoint_position(),
+            attachments=self._owner.attach_list(),
+        )
+
+    def _prepare(self, header: LogHeader) -> LogHeader:
+        fs = self.env.fs
+        discard_prepared(fs, self.folder, self.names)
+        try:
+            make_log_file(fs, self.folder, self.names.temp, header)
+        except EseError as error:
+            if error.code != Err.DiskFull:
+                raise
+            reserved = make_log_file_from_reserve(fs, self.folder, self.names, header)
+            if reserved is None:
+                self._events.report(429, self.path)
+                raise EseError.from_code(Err.LogDiskFull, path=self.folder) from error
+            if not self.disk_full:
+                self.disk_full = True
+                self._events.report(428)
+            return reserved
+        return header
+
+    def _down(self, error: EseError, *, event_id: int) -> EseError:
+        """Take the log down; the error to raise for the write that failed."""
+        if error.code == Err.DiskFull:
+            error = EseError.from_code(Err.LogDiskFull, path=error.path)
+        if self._failure is None:
+            self._failure = error
+            strings = (self.path, str(error.code)) if event_id == 408 else (str(error.code),)  # noqa: PLR2004
+            self._events.report(event_id, *strings)
+            self._events.report(492, self.folder)
+            with suppress(EseError):
+                self._file.close()
+        return error
+
+
+def _end_of(segment: int, used: int, length: int) -> tuple[int, int]:
+    """Return segment and bytes used in it after a record of `length` placed behind `used` bytes of `segment`."""
+    room = SEGMENT_PAYLOAD - used
+    if length > room and room < NOP_PADDING_LIMIT:
+        segment, used, room = segment + 1, 0, SEGMENT_PAYLOAD
+    if length <= room:
+        return segment, used + length
+    rest = length - (room - FragmentBegin.HEADER_SIZE)
+    whole, left = divmod(rest - 1, SEGMENT_PAYLOAD - Fragment.HEADER_SIZE)
+    return segment + 1 + whole, Fragment.HEADER_SIZE + left + 1
+
+
+assert SEGMENT_SIZE == SEGMENT_HEADER_SIZE + SEGMENT_PAYLOAD  # noqa: S101 - the layout is checked once, at import
