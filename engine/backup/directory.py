@@ -23,11 +23,11 @@ Source: jet-api reference 1.3, 1.4, 1.8; log reference 7.5.
 
 from __future__ import annotations
 
-import os
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Final
 
 from engine.backup.crc import file_crc
+from engine.backup.paths import join
 from engine.errors import Err, EseError
 from engine.files.base import FileKind
 
@@ -78,7 +78,7 @@ class Destination(ABC):
 
     def create(self, name: str, *, replace: bool = False) -> File:
         """Create a file of the set; it counts once `publish` has returned."""
-        path = os.path.join(self.folder, name + self._suffix)
+        path = join(self.folder, name + self._suffix)
         file = self._target.create_file(path, replace=replace or bool(self._suffix))
         self._written.append(path)
         try:
@@ -134,7 +134,7 @@ class Destination(ABC):
         return problems
 
     def _read_manifest(self) -> bytes | None:
-        path = os.path.join(self.folder, MANIFEST)
+        path = join(self.folder, MANIFEST)
         return None if self._target.stat(path) is None else self._target.read_whole(path, MANIFEST_LIMIT)
 
 
@@ -147,19 +147,19 @@ class _Full(Destination):
         if self._marked:
             return
         self._marked = True
-        path = os.path.join(self.folder, PARTIAL)
+        path = join(self.folder, PARTIAL)
         self._written.append(path)
         self._target.write_whole(path, b'{"state": "in progress"}\n')
         # The mark must outlive a power cut that the first pages of the copy outlive.
         self._target.sync_folder(self.folder)
 
     def _write_manifest(self, manifest: Callable[[bytes | None], bytes]) -> None:
-        self._target.write_whole(os.path.join(self.folder, PARTIAL), manifest(None))
+        self._target.write_whole(join(self.folder, PARTIAL), manifest(None))
         # Every name of the set must be durable before the one that says it is complete.
         self._target.sync_folder(self.folder)
-        final = os.path.join(self.folder, MANIFEST)
+        final = join(self.folder, MANIFEST)
         self._written.append(final)
-        self._target.move(os.path.join(self.folder, PARTIAL), final)
+        self._target.move(join(self.folder, PARTIAL), final)
         self._target.sync_folder(self.folder)
 
 
@@ -177,7 +177,7 @@ class PlainFull(_Full):
                 path=self.path,
                 hint="a full backup needs an empty folder, or the atomic layout",
             )
-        self._target.delete_flat_folder(os.path.join(self.path, TEMP))
+        self._target.delete_flat_folder(join(self.path, TEMP))
 
     def publish(self, manifest: Callable[[bytes | None], bytes]) -> None:
         """Complete the manifest and give it its name."""
@@ -190,7 +190,7 @@ class PlainFull(_Full):
 
 def promote_new_to_old(path: str, target: Target) -> None:
     """R20 (1) and (2): remove `temp`; if there is a `new`, delete `old` and rename `new` to it."""
-    temp, new, old = (os.path.join(path, name) for name in (TEMP, NEW, OLD))
+    temp, new, old = (join(path, name) for name in (TEMP, NEW, OLD))
     target.delete_flat_folder(temp)
     if target.stat(new) is None:
         return
@@ -212,7 +212,7 @@ class AtomicFull(_Full):
     def _arrange(self, *, exists: bool) -> None:
         if exists:
             promote_new_to_old(self.path, self._target)
-        self.folder = os.path.join(self.path, TEMP)
+        self.folder = join(self.path, TEMP)
         try:
             self._target.make_folder(self.folder, parents=False)
         except EseError as error:
@@ -224,7 +224,7 @@ class AtomicFull(_Full):
     def publish(self, manifest: Callable[[bytes | None], bytes]) -> None:
         """Complete the manifest, rename `temp` to `new`, then delete `old`: -524 when that fails, set published."""
         self._write_manifest(manifest)
-        temp, new, old = (os.path.join(self.path, name) for name in (TEMP, NEW, OLD))
+        temp, new, old = (join(self.path, name) for name in (TEMP, NEW, OLD))
         self._target.move(temp, new)
         self._promoted = True
         # `new` must be durable before `old`, until now the newest set, may go.
@@ -237,7 +237,7 @@ class AtomicFull(_Full):
             self._target.delete_flat_folder(temp)
 
     def _undo(self) -> list[EseError]:
-        temp, new = os.path.join(self.path, TEMP), os.path.join(self.path, NEW)
+        temp, new = join(self.path, TEMP), join(self.path, NEW)
         if self._promoted:
             problems = self._try(lambda path: self._target.move(path, temp), new)
             if problems:
@@ -263,7 +263,7 @@ class PlainIncremental(Destination):
         if not exists:
             return
         for name in (NEW, OLD):
-            if self._target.stat(os.path.join(self.path, name)) is not None:
+            if self._target.stat(join(self.path, name)) is not None:
                 raise EseError.from_code(
                     Err.BackupDirectoryNotEmpty,
                     f"holds {name!r}, so an atomic backup",
@@ -286,7 +286,7 @@ class PlainIncremental(Destination):
             if name.endswith(TEMP_SUFFIX) and name[: -len(TEMP_SUFFIX)].lower().endswith(
                 (".log", ".jtx", ".kept", MANIFEST)
             ):
-                self._target.delete_flat_folder(os.path.join(self.folder, name))
+                self._target.delete_flat_folder(join(self.folder, name))
 
     def publish(self, manifest: Callable[[bytes | None], bytes]) -> None:
         """Give the logs their names, oldest first, then replace the manifest."""
@@ -305,7 +305,7 @@ class PlainIncremental(Destination):
             self._target.delete_file(path)
 
     def _replace_manifest(self, content: bytes) -> None:
-        path = os.path.join(self.folder, MANIFEST)
+        path = join(self.folder, MANIFEST)
         self._written.append(path + TEMP_SUFFIX)
         self._target.write_whole(path + TEMP_SUFFIX, content)
         self._target.move(path + TEMP_SUFFIX, path)
@@ -337,7 +337,7 @@ class PlainIncremental(Destination):
 
     def _undo(self) -> list[EseError]:
         problems: list[EseError] = []
-        manifest = os.path.join(self.folder, MANIFEST)
+        manifest = join(self.folder, MANIFEST)
         if self._manifest_written:
             former = self._former_manifest
             if former is None:
@@ -361,7 +361,7 @@ class AtomicIncremental(PlainIncremental):
     def _arrange(self, *, exists: bool) -> None:
         if exists:
             promote_new_to_old(self.path, self._target)
-        self.folder = os.path.join(self.path, OLD)
+        self.folder = join(self.path, OLD)
         if not exists or self._target.stat(self.folder) is None:
             raise EseError.from_code(
                 Err.InvalidPath,

@@ -8,9 +8,9 @@ Source: jet-api reference R15, 5.
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Final
 
+from engine.backup.paths import folder_of, join
 from engine.errors import Err, EseError
 from engine.files.base import FileKind, OpenMode
 
@@ -70,7 +70,7 @@ class Target:
         except EseError as error:
             raise self._report(CREATE_FOLDER_ERROR, _path_not_found(error), path) from error.__cause__
         for each in created:
-            self.fs.fsync_directory(os.path.dirname(each))
+            self.fs.fsync_directory(folder_of(each))
         return created
 
     def remove_folder(self, path: str) -> None:
@@ -112,10 +112,10 @@ class Target:
                 entries = self.fs.list(path)
                 for entry in entries:
                     if entry.kind is FileKind.DIRECTORY:
-                        inner = os.path.join(path, entry.name)
+                        inner = join(path, entry.name)
                         raise EseError.from_code(Err.DeleteBackupFileFail, "holds a folder", path=inner)
                 for entry in entries:
-                    self.delete_file(os.path.join(path, entry.name))
+                    self.delete_file(join(path, entry.name))
                 self.remove_folder(path)
             else:
                 self.delete_file(path)
@@ -126,7 +126,7 @@ class Target:
 
     def _is_real_folder(self, path: str) -> bool:
         """Whether `path` is a folder and no link to one: a walk does not follow links."""
-        return any(folder == path for folder, _ in self.fs.walk(os.path.dirname(path), max_depth=1))
+        return any(folder == path for folder, _ in self.fs.walk(folder_of(path), max_depth=1))
 
     def _report(self, event_id: int, error: EseError, *paths: str) -> EseError:
         cause = error.__cause__
