@@ -22,11 +22,12 @@ import sys
 import threading
 import time
 from dataclasses import dataclass, field, fields, is_dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from enum import Enum, Flag
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import EseError, printable
+from engine.types import BkInfo, LgPos, LogTime, Signature
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -42,31 +43,46 @@ def job_name(command: str) -> str:
 
 
 def plain(value: Any) -> Any:
-    """Return `value` as JSON can carry it: times in ISO 8601, bytes in hex, enums by name, records as objects."""
+    """Return `value` as JSON can carry it.
+
+    Times in ISO 8601, bytes in hex, enums by name, positions as generation:segment:offset, structures as objects;
+    what is not set (a zero position, time or signature) is null.
+    """
     if value is None or (isinstance(value, bool | str | int | float) and not isinstance(value, Enum)):
         return value
     if isinstance(value, dict):
         return {str(key): plain(each) for key, each in value.items()}
-    if is_dataclass(value) and type(value).__str__ is object.__str__:
-        return {each.name: plain(getattr(value, each.name)) for each in fields(value) if each.name != "raw"}
     if isinstance(value, range):
         return {"first": value.start, "last": value.stop - 1} if value else None
     if type(value) in {list, tuple, set, frozenset}:
         return [plain(each) for each in value]
+    if isinstance(value, LgPos | LogTime | Signature | BkInfo) and not any(value.pack()):
+        return None
+    if isinstance(value, Signature):
+        return {"random": value.random, "created": plain(value.created), "computer": value.computer.rstrip(b"\0").hex()}
+    if is_dataclass(value) and not isinstance(value, LogTime):
+        return {each.name: plain(getattr(value, each.name)) for each in fields(value) if each.name != "raw"}
     return _scalar(value)
 
 
 def _scalar(value: Any) -> Any:
+    if isinstance(value, LogTime):
+        when = value.to_datetime()
+        return None if when is None else iso(when)
     if isinstance(value, Flag):
         return value.value
     if isinstance(value, Enum):
         return value.name.lower() if isinstance(value, int) else value.value
-    if isinstance(value, datetime | date):
-        return value.isoformat()
+    if isinstance(value, datetime):
+        return iso(value) if value.tzinfo is not None else value.isoformat()
     if isinstance(value, bytes | bytearray | memoryview):
         return bytes(value).hex()
-    # Log positions, times and signatures have one spelling.
     return str(value)
+
+
+def iso(when: datetime) -> str:
+    """Return an aware time in UTC to the millisecond, for example "2026-11-22T22:33:53.512Z"."""
+    return f"{when.astimezone(UTC).isoformat(timespec='milliseconds')[:-6]}Z"
 
 
 def error_fields(error: EseError) -> dict[str, Any]:
@@ -122,7 +138,7 @@ class Output:
             body = {
                 "schema": SCHEMA,
                 "type": kind,
-                "ts": f"{datetime.now(UTC).isoformat(timespec='milliseconds')[:-6]}Z",
+                "ts": iso(datetime.now(UTC)),
                 "job": self.job,
                 "seq": self._seq,
             }

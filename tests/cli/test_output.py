@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import Err, EseError
-from engine.types import BackupOptions, LgPos, LogTime
+from engine.types import BackupOptions, BkInfo, LgPos, LogTime, Signature
 from esetui.cli.output import Output, age_text, plain, size_text, table
 
 HOSTILE = "a\x1b[31mred\x07\r\nb\x9b2J\u202egpj\udcff[bold]x[/]\x7f"
@@ -114,8 +114,12 @@ def test_values_as_json() -> None:
     assert plain(range(3, 6)) == {"first": 3, "last": 5}
     assert plain(range(0)) is None
     assert plain(b"\x01\xff") == "01ff"
-    assert plain(datetime(2026, 1, 2, tzinfo=UTC)) == "2026-01-02T00:00:00+00:00"
-    assert plain(LogTime()) == "-"
+    assert plain(datetime(2026, 1, 2, tzinfo=UTC)) == "2026-01-02T00:00:00.000Z"
+    assert plain(LogTime()) is None
+    assert plain(LgPos(0, 0, 0)) is None
+    assert plain(Signature()) is None
+    assert plain(Signature(7)) == {"random": 7, "created": None, "computer": ""}
+    assert plain(BkInfo(gen_low=1)) == {"mark": None, "time": None, "gen_low": 1, "gen_high": 0}
     assert plain({1: (True, 2.5)}) == {"1": [True, 2.5]}
     assert plain(Path("/x")) == "/x"
 
