@@ -10,10 +10,10 @@ Source: jet-api reference 1.8-1.10; log reference 7.1-7.4.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from engine.backup.slot import BackupSlot
     from engine.env import Environment
@@ -55,8 +55,8 @@ class AttachedDatabase(Protocol):
     def last_owned_page(self) -> int:
         """Last page of the logical size (1-based); pages grown ahead beyond it are not copied."""
 
-    def update_header(self, **fields: Any) -> None:
-        """Replace fields of the header in memory, atomically against a rollover that updates other fields."""
+    def change_header(self, change: Callable[[DatabaseHeader], DatabaseHeader]) -> None:
+        """Replace the header in memory by `change(header)`, atomically against a rollover that updates it too."""
 
     def write_header(self) -> None:
         """Write both copies of the header in memory and make them durable."""

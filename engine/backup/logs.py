@@ -18,21 +18,16 @@ from engine.backup.result import CorrectedUnit
 from engine.errors import Err, EseError
 from engine.format.checksum import SEGMENT_SIZE, BadUnit, correct_segment, verify_segments
 from engine.format.logheader import LOG_HEADER_SIZE, LogHeader
-from engine.format.names import FolderNames, LogNames
 
 if TYPE_CHECKING:
     from engine.backup.pages import CopyWatch
-    from engine.files.base import File, FileSystem
+    from engine.files.base import File
+    from engine.format.names import LogNames
     from engine.types import Signature
 
 LOG_DAMAGED: Final = 552
 LOG_CORRECTED: Final = 554
 LOG_MISSING: Final = 459
-
-
-def archives_in(fs: FileSystem, folder: str, names: LogNames) -> dict[int, str]:
-    """Return the closed generations in a folder: number to file name as it is spelled there, ascending."""
-    return FolderNames(entry.name for entry in fs.list(folder)).archives(names)
 
 
 class LogSource:

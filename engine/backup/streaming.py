@@ -19,15 +19,15 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from engine.backup.logs import LOG_MISSING, LogSource, archives_in, missing_log
+from engine.backup.logs import LOG_MISSING, LogSource, missing_log
 from engine.backup.pages import CopyWatch, DatabaseSource, size_text
-from engine.backup.paths import join
+from engine.backup.paths import join, name_of
 from engine.backup.slot import BackupState, SlotHolder
 from engine.errors import Err, EseError
 from engine.format.lr import Backup2, BackupPhase, BackupScope, Trace
 from engine.format.patch import PatchHeader
 from engine.header_changes import backup_finished
-from engine.log.truncate import delete_logs
+from engine.log.truncate import archives, delete_logs
 from engine.types import LGPOS_MIN, BkInfo, BkInfoType, LgPos, LogTime
 
 if TYPE_CHECKING:
@@ -60,9 +60,6 @@ LOGS_NOT_COPIED: Final = 520
 _TRACE_PROCID: Final = 1
 _PATCH_GENERATIONS_UPDATE: Final = 160
 """Update level from which a trailer carries the required and committed generations."""
-_BACKUP_FIELDS: Final = tuple(
-    f"bkinfo_{name}" for name in ("full_prev", "inc_prev", "copy_prev", "diff_prev", "snapshot_cur")
-) + tuple(f"bkinfo_type_{name}_prev" for name in ("full", "inc", "copy", "diff"))
 
 
 @dataclass(slots=True)
@@ -259,7 +256,7 @@ class StreamingBackup:
         record = self._record(BackupPhase.PREPARE_LOGS, time=self.prepared_time)
         self.prepared_at = host.writer.append_in_new_generation(record.pack())
         self.copy_mac = self.prepared_at.generation
-        self._archives = archives_in(host.env.fs, host.log_folder, host.names)
+        self._archives = archives(host.env.fs, host.log_folder, host.names)
         if not self._archives:
             raise EseError.from_code(Err.FileNotFound, "no closed log", path=host.log_folder)
         self.delete_low = min(self._archives)
@@ -294,19 +291,18 @@ class StreamingBackup:
 
     def log_path(self, generation: int) -> str:
         """Return the path of a closed log, spelled as it is on the disk."""
-        name = self._archives.get(generation)
-        return join(self.host.log_folder, self.host.names.archive(generation) if name is None else name)
+        path = self._archives.get(generation)
+        return join(self.host.log_folder, self.host.names.archive(generation)) if path is None else path
 
     def open_log(self, generation: int) -> LogCopy:
         """Open a log of the range; -569 with event 459 when it is missing."""
-        name = self._archives.get(generation)
-        if name is None:
+        path = self._archives.get(generation)
+        if path is None:
             raise self._missing(generation)
-        file = self.host.env.fs.open(join(self.host.log_folder, name))
+        file = self.host.env.fs.open(path)
         try:
-            return LogCopy(
-                generation, name, file, LogSource(file, generation, self.host.writer.signature, self.watch)
-            )
+            source = LogSource(file, generation, self.host.writer.signature, self.watch)
+            return LogCopy(generation, name_of(path), file, source)
         except BaseException:
             file.close()
             raise
@@ -341,7 +337,7 @@ class StreamingBackup:
         if not self.host.params.circular_log:
             with suppress(EseError):
                 folder = self.host.log_folder
-                self._archives = archives_in(self.host.env.fs, folder, self.host.names)
+                self._archives = archives(self.host.env.fs, folder, self.host.names)
                 self.delete_low = min(self._archives, default=self.delete_mac)
 
     def truncatable(self) -> range:
@@ -367,11 +363,14 @@ class StreamingBackup:
             host.events.report(NO_LOGS_DELETED)
             return
         host.events.report(LOGS_DELETED, self.log_path(doomed[0]), self.log_path(doomed[-1]))
-        missing = delete_logs(host.env.fs, host.log_folder, host.names, doomed)
-        self.deleted = doomed
-        if missing:
-            host.events.report(LOGS_WERE_MISSING, missing)
+        done = delete_logs(host.env.fs, host.log_folder, host.names, doomed.start, doomed.stop)
+        if done.generations:
+            self.deleted = range(doomed.start, done.generations[-1] + 1)
+        if done.missing:
+            host.events.report(LOGS_WERE_MISSING, done.missing)
             self.warnings.append(LOGS_WERE_MISSING)
+        if done.error is not None:
+            raise done.error
 
     # -- end --
 
@@ -455,8 +454,7 @@ class StreamingBackup:
                 info.gen_high,
             ).pack()
         )
-        header = backup_finished(database.header, info, kind=BkInfoType.NORMAL, scope=scope)
-        database.update_header(**{name: getattr(header, name) for name in _BACKUP_FIELDS})
+        database.change_header(lambda header: backup_finished(header, info, kind=BkInfoType.NORMAL, scope=scope))
 
     # -- records --
 
