@@ -14,6 +14,7 @@ import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
+from click.shell_completion import CompletionItem
 
 from esetui import __version__
 from esetui.cli.exit_codes import ExitCode
@@ -73,9 +74,20 @@ class Root(click.Group):
         first = next((at for at, word in enumerate(args) if not word.startswith("-") or word == "-"), None)
         options = args if first is None else args[:first]
         own = {"--help", "-h", "--version"}
-        if not own.intersection(options) and (first is None or args[first] not in {*COMMANDS, CONSOLE}):
+        # Completion asks for what may follow; the word that would decide is not there yet.
+        decided = not (ctx.resilient_parsing and first is None)
+        if decided and not own.intersection(options) and (first is None or args[first] not in {*COMMANDS, CONSOLE}):
             args = [CONSOLE, *args]
         return super().parse_args(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Offer commands, options and paths, importing nothing."""
+        if incomplete.startswith("-"):
+            return super().shell_complete(ctx, incomplete)
+        fitting = [
+            CompletionItem(name, help=entry.help) for name, entry in COMMANDS.items() if name.startswith(incomplete)
+        ]
+        return fitting or [CompletionItem(incomplete, type="file")]
 
     def main(
         self,
