@@ -24,6 +24,7 @@ Source: jet-api reference 1.3, 1.4, 1.8; log reference 7.5.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from engine.backup.crc import file_crc
@@ -347,7 +348,7 @@ class PlainIncremental(Destination):
         for final in self._renamed:
             aside = final + KEPT_SUFFIX
             if aside in self._kept:
-                problems += self._try(lambda path, to=final: self._target.move(path, to), aside)
+                problems += self._try(partial(self._target.move, target=final), aside)
             else:
                 problems += self._try(self._target.delete_file, final)
         for path in self._kept:
@@ -374,7 +375,7 @@ class AtomicIncremental(PlainIncremental):
 
 def destination(path: str, target: Target, *, incremental: bool, atomic: bool, create_path: bool) -> Destination:
     """Return the destination of the wanted layout."""
-    kind = {
+    kind: type[PlainFull | AtomicFull | PlainIncremental] = {
         (False, False): PlainFull,
         (False, True): AtomicFull,
         (True, False): PlainIncremental,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from engine.env import Environment
     from engine.events import EventLog
     from engine.format.dbheader import DatabaseHeader
+    from engine.format.logheader import LogHeader
     from engine.format.names import LogNames
     from engine.params import Parameters
     from engine.types import LgPos, LogTime, Signature
@@ -76,6 +77,10 @@ class BackupLog(Protocol):
     @property
     def signature(self) -> Signature:
         """Signature of the log stream."""
+
+    @property
+    def header(self) -> LogHeader:
+        """Header of the current log."""
 
     def append(self, record: bytes) -> LgPos:
         """Append one record without flushing; returns its position."""

@@ -109,14 +109,10 @@ class LogSource:
         path = self._file.path
         offset = bad.number * SEGMENT_SIZE
         for bit in bad.bits:
-            self._watch.events.report(
-                LOG_CORRECTED, path, str(bad.number), f"{offset} (0x{offset:016x})", str(bit)
-            )
+            self._watch.events.report(LOG_CORRECTED, path, str(bad.number), f"{offset} (0x{offset:016x})", str(bit))
         self._watch.corrected.append(CorrectedUnit(path, "segment", bad.number, bad.bits))
 
-    def _damaged(
-        self, reason: str, segment: int, stored: int | None = None, computed: int | None = None
-    ) -> EseError:
+    def _damaged(self, reason: str, segment: int, stored: int | None = None, computed: int | None = None) -> EseError:
         code = Err.LogReadVerifyFailure
         self._watch.events.report(
             LOG_DAMAGED,

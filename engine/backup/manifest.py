@@ -23,7 +23,7 @@ from msgspec import Meta, Struct
 
 from engine.backup.crc import crc32c
 from engine.errors import Err, EseError
-from engine.types import BkInfo, LgPos, Signature
+from engine.types import LgPos, Signature
 
 SCHEMA: Final = 1
 PROGRAM: Final = "esetui"
@@ -125,7 +125,7 @@ def _refuse(reason: str, path: str | None) -> EseError:
 
 
 def _check(backups: tuple[BackupEntry, ...], path: str | None) -> None:
-    """Check what the types cannot say: names, generation ranges, the links between entries."""
+    """Check what the types cannot say: the order of the entries and the links between them."""
     if not backups:
         raise _refuse("it names no backup", path)
     known: set[str] = set()
@@ -135,19 +135,26 @@ def _check(backups: tuple[BackupEntry, ...], path: str | None) -> None:
         if entry.id in known or (entry.kind == "full" and known):
             raise _refuse(f"backup {entry.id} is out of place", path)
         known.add(entry.id)
-        if entry.started.tzinfo is None or entry.finished.tzinfo is None:
-            raise _refuse(f"backup {entry.id} has a time without a zone", path)
-        names = [each.name for each in entry.files] + [each.name for each in entry.databases]
-        for name in names:
-            if _FORBIDDEN.search(name) or name in {".", ".."}:
-                raise _refuse(f"{name!r} is not a file name", path)
-        if len({each.name for each in entry.files}) != len(entry.files):
-            raise _refuse(f"backup {entry.id} names a file twice", path)
-        for file in entry.files:
-            if (file.kind == "log") != (file.generation is not None):
-                raise _refuse(f"{file.name!r}: a log, and only a log, has a generation", path)
-            if file.generation is not None and not entry.first_generation <= file.generation <= entry.last_generation:
-                raise _refuse(f"{file.name!r} lies outside the generations of its backup", path)
+        problem = _problem_of(entry)
+        if problem:
+            raise _refuse(f"backup {entry.id}: {problem}", path)
+
+
+def _problem_of(entry: BackupEntry) -> str:
+    """Return what is wrong with one entry: times, names, generations; empty when nothing is."""
+    if entry.started.tzinfo is None or entry.finished.tzinfo is None:
+        return "a time without a zone"
+    for name in (*(each.name for each in entry.files), *(each.name for each in entry.databases)):
+        if _FORBIDDEN.search(name) or name in {".", ".."}:
+            return f"{name!r} is not a file name"
+    if len({each.name for each in entry.files}) != len(entry.files):
+        return "a file is named twice"
+    for file in entry.files:
+        if (file.kind == "log") != (file.generation is not None):
+            return f"{file.name!r}: a log, and only a log, has a generation"
+        if file.generation is not None and not entry.first_generation <= file.generation <= entry.last_generation:
+            return f"{file.name!r} lies outside the generations of its backup"
+    return ""
 
 
 def signature_text(signature: Signature) -> str:
@@ -178,19 +185,3 @@ def build_on(former: bytes | None, entry: BackupEntry, *, path: str | None = Non
     backups = decode(former, path=path).backups
     linked = msgspec.structs.replace(entry, parent=backups[-1].id)
     return encode((*backups, linked))
-
-
-__all__ = [
-    "BackupEntry",
-    "BkInfo",
-    "DatabaseEntry",
-    "FileEntry",
-    "Manifest",
-    "build_on",
-    "decode",
-    "encode",
-    "mark_of",
-    "signature_of",
-    "signature_text",
-    "utc",
-]

@@ -14,6 +14,7 @@ Source: jet-api reference R19, R29, R30; log reference 7.6; database reference 1
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from engine.env import Environment
     from engine.events import EventLog
     from engine.files.base import File
-    from engine.format.checksum import PageBatchResult
+    from engine.format.checksum_batch import PageBatchResult
     from engine.monitor import Monitor
 
 READS: Final = 17
@@ -42,6 +43,8 @@ CHECKSUM_MISMATCH: Final = 474
 PAGE_NUMBER_MISMATCH: Final = 475
 CORRECTED: Final = 399
 TRANSIENT_READ_ERROR: Final = 493
+CATEGORY: Final = 3
+"""Page events of a backup belong to logging and recovery, not to the cache."""
 
 _RETRIED: Final = frozenset({Err.DiskIO, Err.DiskReadVerificationFailure, Err.FileIOBeyondEOF})
 
@@ -159,13 +162,19 @@ class DatabaseSource:
         if bad.code == Err.ReadPgnoVerifyFailure:
             event = PAGE_NUMBER_MISMATCH
             found = bad.claimed if bad.claimed is not None else 0
-            self._watch.events.report(event, *where, _page_text(bad.number), _page_text(found))
+            self._watch.events.report(event, *where, _page_text(bad.number), _page_text(found), category=CATEGORY)
         else:
             event = CHECKSUM_MISMATCH
             sums = (f"[{bad.stored:016x}]", f"[{bad.computed:016x}]")
-            self._watch.events.report(event, *where, *sums, _page_text(bad.number))
+            self._watch.events.report(event, *where, *sums, _page_text(bad.number), category=CATEGORY)
         return EseError.from_code(
-            bad.code, path=path, page=bad.number, offset=offset, stored=bad.stored, computed=bad.computed, event_id=event
+            bad.code,
+            path=path,
+            page=bad.number,
+            offset=offset,
+            stored=bad.stored,
+            computed=bad.computed,
+            event_id=event,
         )
 
     def _report_corrected(self, bad: BadUnit) -> None:
@@ -178,6 +187,7 @@ class DatabaseSource:
                 _length_text(self.page_size),
                 str(bit),
                 _page_text(bad.number),
+                category=CATEGORY,
             )
         self._watch.corrected.append(CorrectedUnit(path, "page", bad.number, bad.bits))
 
@@ -196,7 +206,7 @@ class DatabaseSource:
             monitor.mark_pages(first, result.count, Cell.VERIFIED)
         else:
             edges = [0, *(np.flatnonzero(np.diff(result.blank)) + 1).tolist(), result.count]
-            for begin, end in zip(edges, edges[1:], strict=False):
+            for begin, end in pairwise(edges):
                 state = Cell.FREE if result.blank[begin] else Cell.VERIFIED
                 monitor.mark_pages(first + begin, end - begin, state)
         for bad in result.bad:

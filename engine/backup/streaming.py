@@ -136,6 +136,16 @@ class StreamingBackup:
         """Return the databases that belong to the backup: attached, writable, logged."""
         return [each for each in self.host.attached() if each.logged and not each.read_only]
 
+    @property
+    def log_file_size(self) -> int:
+        """Bytes of one log file."""
+        return self.host.writer.header.file_size
+
+    def closed_logs(self, low: int) -> list[int]:
+        """Return the generations from `low` on that lie closed in the log folder now."""
+        host = self.host
+        return [each for each in archives(host.env.fs, host.log_folder, host.names) if each >= low]
+
     # -- begin --
 
     def begin(self) -> None:
@@ -287,7 +297,7 @@ class StreamingBackup:
             for database in self.databases():
                 if database.dbid not in self._copied:
                     mac = min(mac, database.header.bkinfo_full_prev.gen_high)
-        return mac
+        return max(mac, self.delete_low)
 
     def log_path(self, generation: int) -> str:
         """Return the path of a closed log, spelled as it is on the disk."""
@@ -338,11 +348,11 @@ class StreamingBackup:
             with suppress(EseError):
                 folder = self.host.log_folder
                 self._archives = archives(self.host.env.fs, folder, self.host.names)
-                self.delete_low = min(self._archives, default=self.delete_mac)
+                self.delete_low = min(self.delete_mac, *self._archives)
 
     def truncatable(self) -> range:
         """Return the generations that truncation would delete."""
-        return range(self.delete_low, max(self.delete_low, self.delete_mac))
+        return range(self.delete_low, self.delete_mac)
 
     def truncate(self, *, copied: bool = True) -> None:
         """Delete the logs that are not needed any more, oldest first.

@@ -137,7 +137,7 @@ class Target:
 
 
 def _path_not_found(error: EseError) -> EseError:
-    """A file or folder cannot be created where the way to it is missing: -1023, as the real engine says."""
+    """Return -1023, as the real engine says, for something whose way is missing; other errors as they are."""
     if error.code != Err.FileNotFound:
         return error
     made = EseError.from_code(Err.InvalidPath, error.message, path=error.path)
