@@ -6,7 +6,7 @@ and `/mk` show.  Reads only.
 
 from __future__ import annotations
 
-from contextlib import suppress
+import re
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
@@ -16,26 +16,25 @@ from engine.errors import Err, EseError
 from engine.files.readonly import ReadOnlyFileSystem
 from engine.files.real import RealFileSystem
 from engine.format.checkpoint import CHECKPOINT_FILE_SIZE, read_checkpoint
+from engine.format.dbheader import HEADER_PROBE_SIZE
 from engine.format.flushmap import FLUSH_MAP_PAGE_SIZE, FlushMapHeader
 from engine.format.logheader import LOG_HEADER_SIZE, LogHeader
 from engine.format.names import FolderNames, detect_names
-from engine.format.patch import PatchHeader
-from engine.header_file import read_header_from
+from engine.info import EseFileType, identify_bytes, read_database_file
 from esetui.cli.describe.database import LogsNear, database_verdict
 from esetui.cli.describe.fields import Row, Verdict, json_fields, rows
-from esetui.cli.describe.kinds import FileType, file_type
 from esetui.cli.describe.log import log_rows, log_verdict, scan_log
-from esetui.cli.describe.others import checkpoint_verdict, flush_map_verdict, reserve_verdict
+from esetui.cli.describe.others import checkpoint_verdict, empty_verdict, flush_map_verdict, reserve_verdict
 from esetui.cli.exit_codes import ExitCode
 from esetui.cli.options import PATH, common
-from esetui.cli.output import size_text, table
+from esetui.cli.output import plain, size_text, table
 
 if TYPE_CHECKING:
     from engine.files.base import File, FileSystem
     from engine.format.dbheader import DatabaseHeader
     from esetui.cli.output import Output
 
-_RESERVE_PROBE = 1 << 20
+_RESERVE_NAME = re.compile(r"(.{3}res\d{5}\.jrs|res[12]\.log)", re.IGNORECASE | re.DOTALL)
 
 
 @click.command("show")
@@ -65,20 +64,24 @@ class Shown:
 
     def show(self) -> ExitCode:
         """Recognise the file, print its fields, and return the verdict's exit code."""
-        kind = file_type(self._file, self._name)
-        match kind:
-            case FileType.DATABASE:
+        start = self._file.read_at(0, HEADER_PROBE_SIZE)
+        # A reserve log is never read by the engine, so whatever it holds means nothing.
+        if _RESERVE_NAME.fullmatch(self._name):
+            return self._print("reserve log", reserve_verdict(blank=not any(start)), [], {})
+        match identify_bytes(start, self._name).type:
+            case EseFileType.DATABASE:
                 return self._database()
-            case FileType.LOG:
+            case EseFileType.LOG:
                 return self._log()
-            case FileType.CHECKPOINT:
+            case EseFileType.CHECKPOINT:
                 return self._checkpoint()
-            case FileType.FLUSH_MAP:
+            case EseFileType.FLUSH_MAP:
                 header = FlushMapHeader.parse(self._file.read_at(0, FLUSH_MAP_PAGE_SIZE), path=self._file.path)
-                return self._print(kind, flush_map_verdict(header), rows(header), {"header": json_fields(header)})
-            case FileType.RESERVE:
-                blank = not any(self._file.read_at(0, _RESERVE_PROBE))
-                return self._print(kind, reserve_verdict(blank=blank), [], {})
+                return self._print(
+                    "flush map", flush_map_verdict(header), rows(header), {"header": json_fields(header)}
+                )
+            case EseFileType.EMPTY:
+                return self._print("empty", empty_verdict(self._name), [], {})
         raise EseError.from_code(
             Err.FileInvalidType,
             "neither a database nor a log, checkpoint or flush map",
@@ -86,35 +89,27 @@ class Shown:
         )
 
     def _database(self) -> ExitCode:
-        read = read_header_from(self._file)
-        trailer = self._trailer(read.header) if read.header.is_backup_copy else None
-        verdict = database_verdict(read, trailer, logs_near(self._fs, self._file.path, read.header))
-        shown = [Row("header copy", read.source.value), *rows(read.header)]
+        info = read_database_file(self._file)
+        header, trailer = info.header, info.trailer
+        shown = [Row("header copy", info.read.source.value), Row("pages", str(info.pages)), *rows(header)]
         fields: dict[str, Any] = {
-            "header": json_fields(read.header),
-            "header_copy": read.source.value,
-            "header_problems": [problem._asdict() | {"source": problem.source.value} for problem in read.problems],
-            "page_size": read.header.page_size,
+            "header": json_fields(header),
+            "header_copy": info.read.source.value,
+            "header_problems": [plain(problem._asdict()) for problem in info.read.problems],
+            "page_size": header.page_size,
+            "pages": info.pages,
         }
         if trailer is not None:
             shown += [Row("trailer", ""), *rows(trailer, indent="  ")]
             fields["trailer"] = json_fields(trailer)
-        return self._print(FileType.DATABASE, verdict, shown, fields)
-
-    def _trailer(self, header: DatabaseHeader) -> PatchHeader | None:
-        page_size, size = header.page_size, self._file.size()
-        last = size // page_size - 1
-        with suppress(EseError):
-            trailer = PatchHeader.parse(self._file.read_at(last * page_size, page_size), path=self._file.path)
-            if trailer.belongs_to(header):
-                return trailer
-        return None
+        verdict = database_verdict(info, logs_near(self._fs, self._file.path, header))
+        return self._print("database", verdict, shown, fields)
 
     def _log(self) -> ExitCode:
         header = LogHeader.parse(self._file.read_at(0, LOG_HEADER_SIZE), path=self._file.path)
         scan = scan_log(self._fs, self._file.path)
         return self._print(
-            FileType.LOG,
+            "log",
             log_verdict(header, scan, self._name),
             [*rows(header), *log_rows(scan)],
             {"header": json_fields(header), "content": scan.fields()},
@@ -129,17 +124,17 @@ class Shown:
             "copies_differ": read.copies_differ,
             "problems": [str(problem) for problem in read.problems],
         }
-        return self._print(FileType.CHECKPOINT, checkpoint_verdict(read), shown, fields)
+        return self._print("checkpoint", checkpoint_verdict(read), shown, fields)
 
-    def _print(self, kind: FileType, verdict: Verdict, shown: list[Row], fields: dict[str, Any]) -> ExitCode:
+    def _print(self, kind: str, verdict: Verdict, shown: list[Row], fields: dict[str, Any]) -> ExitCode:
         out, size = self._out, self._file.size()
-        head = [("file", self._file.path), ("kind", f"{kind.value}, {size_text(size)}"), ("verdict", str(verdict))]
+        head = [("file", self._file.path), ("kind", f"{kind}, {size_text(size)}"), ("verdict", str(verdict))]
         for line in table([*head, *([("", "")] if shown else []), *shown]):
             out.line(line)
         out.record(
             "file",
             path=self._file.path,
-            kind=kind.name.lower(),
+            kind=kind,
             size=size,
             verdict=verdict.word,
             sentences=list(verdict.sentences),

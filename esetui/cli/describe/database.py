@@ -12,8 +12,7 @@ from esetui.cli.describe.fields import Verdict, backup_text, range_text
 from esetui.cli.exit_codes import ExitCode
 
 if TYPE_CHECKING:
-    from engine.format.dbheader import HeaderRead
-    from engine.format.patch import PatchHeader
+    from engine.info import DatabaseFileInfo
 
 
 class LogsNear(NamedTuple):
@@ -42,16 +41,16 @@ def last_backups(header: DatabaseHeader) -> str:
     return f"{text} Last incremental {backup_text(incremental)}." if incremental else text
 
 
-def database_verdict(read: HeaderRead, trailer: PatchHeader | None, logs: LogsNear | None) -> Verdict:
+def database_verdict(info: DatabaseFileInfo, logs: LogsNear | None) -> Verdict:
     """Say what state a database is in and what it needs."""
-    header = read.header
-    tail = tuple(f"{problem.detail[:1].upper()}{problem.detail[1:]}." for problem in read.problems)
+    header, problems = info.header, info.read.problems
+    tail = tuple(f"{problem.detail[:1].upper()}{problem.detail[1:]}." for problem in problems)
     if header.update_major > NEWEST_UPDATE:
         newer = f"Its format {header.version:#x}.{header.update_major} is newer than any known here."
         tail = (*tail, newer)
     if header.is_backup_copy:
-        return _backup_copy(header, trailer, tail)
-    code = ExitCode.WARNINGS if read.problems else ExitCode.OK
+        return _backup_copy(info, tail)
+    code = ExitCode.WARNINGS if problems else ExitCode.OK
     if header.clean:
         return Verdict("clean", ("It was shut down cleanly; no log is needed.", last_backups(header), *tail), code)
     if header.state in {DbState.DIRTY_SHUTDOWN, DbState.DIRTY_AND_PATCHED}:
@@ -60,15 +59,15 @@ def database_verdict(read: HeaderRead, trailer: PatchHeader | None, logs: LogsNe
     return Verdict(header.state.name.lower().replace("_", " "), (known, *tail), code)
 
 
-def _backup_copy(header: DatabaseHeader, trailer: PatchHeader | None, tail: tuple[str, ...]) -> Verdict:
-    info = header.bkinfo_full_cur
-    sentences = [f"Made by a backup that began {info.time} at {info.mark}."]
-    if trailer is None:
-        sentences.append("Its trailer is missing or damaged, so it cannot be restored.")
-        return Verdict("backup copy without a trailer", (*sentences, *tail), ExitCode.DAMAGE)
-    high = trailer.bkinfo.gen_high or info.gen_high
-    sentences.append(f"It needs logs {range_text(info.gen_low, high)} and must be restored, not opened.")
-    return Verdict("backup copy", (*sentences, *tail))
+def _backup_copy(copy: DatabaseFileInfo, tail: tuple[str, ...]) -> Verdict:
+    info = copy.header.bkinfo_full_cur
+    begun = f"Made by a backup that began {info.time} at {info.mark}."
+    if copy.trailer is None:
+        why = f"Its trailer is not usable, so it cannot be restored ({copy.trailer_error})."
+        return Verdict("backup copy without a trailer", (begun, why, *tail), ExitCode.DAMAGE)
+    high = copy.trailer.bkinfo.gen_high or info.gen_high
+    needs = f"It needs logs {range_text(info.gen_low, high)} and must be restored, not opened."
+    return Verdict("backup copy", (begun, needs, *tail))
 
 
 def _needs(header: DatabaseHeader, logs: LogsNear | None) -> str:

@@ -20,7 +20,8 @@ from esetui.cli.output import plain
 NONE = "-"
 _HIDDEN = frozenset({"raw"})
 _SHORT_BYTES = 32
-_HEX_PARTS = ("checksum", "flags", "magic", "random")
+_HEX_PARTS = ("flags", "magic", "random")
+_HEX_NAMES = frozenset({"version", "create_version"})
 _INDENT = "  "
 
 
@@ -83,6 +84,11 @@ def value_text(name: str, value: Any) -> str:
     return str(value)
 
 
+def is_checksum(name: str) -> bool:
+    """Whether a field is a checksum, not a count of bad ones."""
+    return name.endswith("checksum") and not name.startswith("bad_")
+
+
 def _enum(value: Enum) -> str:
     if not isinstance(value, int):
         return str(value.value)
@@ -90,7 +96,7 @@ def _enum(value: Enum) -> str:
 
 
 def _number(name: str, value: int) -> str:
-    if any(part in name for part in _HEX_PARTS):
+    if any(part in name for part in _HEX_PARTS) or name in _HEX_NAMES or is_checksum(name):
         return f"0x{value:X}"
     if name == "gen" or name.startswith("gen_") or name.endswith("_gen") or "generation" in name:
         return generation_text(value)
@@ -132,7 +138,7 @@ def json_fields(thing: Any) -> dict[str, Any]:
             made[each] = json_fields(value)
         elif isinstance(value, tuple) and not hasattr(value, "_fields"):
             made[each] = [json_fields(item) if is_dataclass(item) else plain(item) for item in value]
-        elif isinstance(value, int) and "checksum" in each:
+        elif isinstance(value, int) and is_checksum(each):
             # 64 bits are more than many JSON readers keep of a number.
             made[each] = f"0x{value:X}"
         else:

@@ -45,3 +45,10 @@ def reserve_verdict(*, blank: bool) -> Verdict:
     """Say what a reserve log is for."""
     content = "It is blank." if blank else "Its content is left over from before and means nothing."
     return Verdict("reserve log", ("Space kept for a shutdown with a full disk; it holds no data.", content))
+
+
+def empty_verdict(name: str) -> Verdict:
+    """Say what a file without content may be."""
+    if name.lower().endswith(".pat"):
+        return Verdict("empty", ("A backup set holds one such file for each database; it is meant to be empty.",))
+    return Verdict("empty", ("It holds nothing, or only zeros where a header should be.",), ExitCode.WARNINGS)
