@@ -1,0 +1,103 @@
+"""Making the end of the current log fit for appending after a crash.
+
+Three things can be in flight when a process dies; each leaves its own trace:
+
+    a segment written again, or for the first time     wrong, and its shadow behind it is right: the shadow
+    behind its finished shadow                         takes its place (event 466)
+    a shadow renewed behind its segment                wrong, and it names the segment before it, which is right
+    a shadow written ahead of its segment              wrong, behind a place that is still empty
+
+The last two never were a segment of the log, nothing in them was acknowledged, and they are cleared.  Any other
+damage is one that no crash of a writer leaves: -501, events 552 and 465, and nothing is changed.
+Source: log reference 1.7, 6.2; `engine.log.generation_file` for the order of writing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from engine.files.base import OpenMode
+from engine.format.checksum import segment_checksum
+from engine.format.segment import SEGMENT_SIZE, SegmentHeader
+from engine.log.reader import LogFile
+from engine.log.scan import EVENT_SEGMENT_CORRECTED, EVENT_SHADOW_USED, FindingKind, LogScan
+from engine.types import LgPos
+
+if TYPE_CHECKING:
+    from engine.events import EventLog
+    from engine.files.base import FileSystem
+
+_ZEROS = bytes(SEGMENT_SIZE)
+_LEFTOVERS = (FindingKind.SEGMENT_CORRUPT, FindingKind.CORRUPT_AFTER_EMPTY)
+
+
+def mend_tail(fs: FileSystem, path: str, events: EventLog) -> LogScan:
+    """Scan the current log at `path` and write what the scan says must be written; the scan afterwards.
+
+    -501 for damage that no crash explains; errors of `LogHeader.parse` for the header.
+    """
+    with LogFile.open(fs, path) as log:
+        scan = log.scan()
+        if scan.corruption is not None and not _is_leftover(log, scan):
+            report_corruption(events, path, scan)
+            scan.raise_if_corrupt(path)
+        writes = list(log.patches())
+        if scan.corruption is not None:
+            writes.append((scan.corruption.offset, _ZEROS))
+    if not writes:
+        return scan
+    with fs.open(path, OpenMode.READ_WRITE) as file:
+        for offset, data in writes:
+            file.write_at(offset, data)
+        # The log must be right before anything is appended behind it.
+        file.fsync()
+    for finding in scan.findings:
+        if finding.event_id == EVENT_SHADOW_USED:
+            events.report(EVENT_SHADOW_USED, path)
+        elif finding.event_id == EVENT_SEGMENT_CORRECTED:
+            place = f"{finding.offset} (0x{finding.offset:016x})"
+            events.report(EVENT_SEGMENT_CORRECTED, path, str(finding.segment), place, str(finding.bit))
+    with LogFile.open(fs, path) as log:
+        scan = log.scan()
+        scan.raise_if_corrupt(path)
+        return scan
+
+
+def report_corruption(events: EventLog, path: str, scan: LogScan) -> None:
+    """Report the corruption that ended a scan: events 552 and 465."""
+    bad = scan.corruption
+    error = scan.error(path)
+    if bad is None or error is None:
+        return
+    checksums = (f"0x{bad.stored:016x}", f"0x{bad.computed:016x}")
+    last, reason = str(scan.last_valid_segment), bad.kind.value
+    events.report(552, path, reason, last, str(bad.segment), *checksums, str(error.code))
+    events.report(465, path, "", f"isec {bad.segment} reason {reason}")
+
+
+def _is_leftover(log: LogFile, scan: LogScan) -> bool:
+    """Say whether the corruption is a torn shadow of which nothing was acknowledged."""
+    bad = scan.corruption
+    if bad is None or bad.kind not in _LEFTOVERS:
+        return False
+    last = scan.last_valid_segment
+    if bad.kind is FindingKind.SEGMENT_CORRUPT:
+        # The place behind the last right segment: it must name that segment, or it is a segment of its own.
+        block = log.file.read_at(bad.offset, SEGMENT_SIZE)
+        if bad.segment != last + 1 or SegmentHeader.unpack(block).position != LgPos(log.generation, last, 0):
+            return False
+    elif bad.segment != last + 2:
+        return False
+    return all(_is_unused(log, segment) for segment in range(bad.segment + 1, scan.segments - 1))
+
+
+def _is_unused(log: LogFile, segment: int) -> bool:
+    """Say whether a place holds nothing of this generation: zeros, or a segment of an older one."""
+    block = log.file.read_at(segment * SEGMENT_SIZE, SEGMENT_SIZE)
+    if len(block) < SEGMENT_SIZE:
+        return False
+    if block == _ZEROS:
+        return True
+    header = SegmentHeader.unpack(block)
+    right = any(header.checksum == segment_checksum(block, place) for place in (segment, segment - 1))
+    return right and header.position.generation < log.generation

@@ -1,0 +1,96 @@
+"""A session: the place from which databases are attached and detached.
+
+A session belongs to one thread at a time; a second one that enters it meanwhile gets -1910.  It knows its
+instance only through `SessionHost`.
+Source: jet-api reference 2.6, 6.4.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from contextlib import contextmanager
+from enum import IntEnum
+from typing import TYPE_CHECKING, Protocol, Self
+
+from engine.errors import Err, EseError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import TracebackType
+
+    from engine.types import StrPath
+
+
+class AttachResult(IntEnum):
+    """What an attach found."""
+
+    ATTACHED = 0
+    ALREADY_ATTACHED = 1007
+    """This instance has the database attached already (JET_wrnDatabaseAttached)."""
+
+
+class SessionHost(Protocol):
+    """An instance as its sessions see it."""
+
+    def attach_database(self, path: str, *, read_only: bool, max_pages: int, procid: int) -> AttachResult:
+        """Attach a database."""
+
+    def detach_database(self, path: str | None, *, procid: int) -> None:
+        """Detach a database, or all of them."""
+
+    def end_session(self, session: Session) -> None:
+        """Forget a session that was closed."""
+
+
+class Session:
+    """One session of an instance; made by `Instance.session()`.  `procid` is its number in the log."""
+
+    def __init__(self, host: SessionHost, procid: int) -> None:
+        self.procid = procid
+        self._host = host
+        self._inside = threading.Lock()
+        self._closed = False
+
+    def attach(self, path: StrPath, *, read_only: bool = False, max_pages: int = 0) -> AttachResult:
+        """Attach the database at `path`; `max_pages` limits its size (0: no limit).
+
+        -505 during a backup, -1008 not writable, -1202 in use by another process, -1215 by another instance,
+        -1217 bad path, -1811 absent, -1805 too many, -550 dirty, -544 backup copy, -1206 damaged header,
+        -1213 page size, -1209 version, -1329 service stopped.
+        """
+        with self.entered():
+            return self._host.attach_database(
+                os.fspath(path), read_only=read_only, max_pages=max_pages, procid=self.procid
+            )
+
+    def detach(self, path: StrPath | None = None) -> None:
+        """Detach a database, or all without a path.  -505 during a backup, -1203 not attached."""
+        with self.entered():
+            self._host.detach_database(None if path is None else os.fspath(path), procid=self.procid)
+
+    @contextmanager
+    def entered(self) -> Iterator[None]:
+        """Hold the session for one call: -1910 when another thread is inside, -1029 when it was closed."""
+        if not self._inside.acquire(blocking=False):
+            raise EseError.from_code(Err.SessionSharingViolation, "another thread is inside this session")
+        try:
+            if self._closed:
+                raise EseError.from_code(Err.InvalidSesid, "the session was closed")
+            yield
+        finally:
+            self._inside.release()
+
+    def close(self) -> None:
+        """End the session; idempotent."""
+        if not self._closed:
+            self._closed = True
+            self._host.end_session(self)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
