@@ -1,0 +1,19 @@
+"""Bulk builder: valid databases from rows, in constant memory."""
+
+from engine.build.database import DatabaseBuilder, FormatLevel
+from engine.build.schema import Column, Index
+from engine.build.table import TableInfo, TreeInfo
+from engine.format.column import ASCII, UNICODE, ColumnType, Storage
+
+__all__ = [
+    "ASCII",
+    "UNICODE",
+    "Column",
+    "ColumnType",
+    "DatabaseBuilder",
+    "FormatLevel",
+    "Index",
+    "Storage",
+    "TableInfo",
+    "TreeInfo",
+]

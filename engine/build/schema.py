@@ -1,0 +1,281 @@
+"""What a caller says about a table: columns and indexes, in words; and the ids, offsets and catalog flags that follow.
+
+    Column("Id", ColumnType.LONG, auto_increment=True)
+    Column("Name", ColumnType.TEXT, size=100, code_page=ASCII, default="none")
+    Index("pk", ("Id",))            Index("byDate", ("-Changed", "Id"), unique=True, ignore_null=True)
+
+A segment is a column name with an optional + or - (descending) before it.
+
+Source: database reference 5.1, 5.4, 5.5; jet-api reference 6.4.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from engine.errors import Err, EseError
+from engine.format.catalog_row import NAME_LIMIT, IndexFlags, IndexSegment, SegmentFlags
+from engine.format.column import (
+    FIRST_FIXED,
+    FIRST_FIXED_OFFSET,
+    FIRST_TAGGED,
+    FIRST_VARIABLE,
+    LAST_FIXED,
+    LAST_TAGGED,
+    LAST_VARIABLE,
+    MOST_SHORT_BYTES,
+    TYPE_SIZES,
+    UNICODE,
+    ColumnDef,
+    ColumnFlags,
+    ColumnType,
+    Storage,
+)
+from engine.format.key import key_limit
+from engine.format.longvalue import MOST_BYTES
+from engine.format.value import Value, codec, encoder
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+DEFAULT_DENSITY: Final = 90
+_LEAST_DENSITY: Final = 20
+_LAST_CONTROL: Final = 0x1F
+_MOST_SEGMENTS: Final = 16
+_AUTO_INCREMENT_TYPES: Final = (
+    ColumnType.LONG,
+    ColumnType.CURRENCY,
+    ColumnType.UNSIGNED_LONG,
+    ColumnType.LONG_LONG,
+    ColumnType.UNSIGNED_LONG_LONG,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column to be created.
+
+    `size` limits Binary and Text values in bytes (default 255) and is the exact size when they are fixed; for
+    long types 0 means no limit.  `storage` defaults to fixed for numbers, variable for Binary and Text, tagged
+    for long types and multi-valued columns.  `code_page` is 1200 (UTF-16) or one that Python knows.
+    """
+
+    name: str
+    type: ColumnType
+    size: int = 0
+    code_page: int = UNICODE
+    storage: Storage | None = None
+    default: Value | None = None
+    not_null: bool = False
+    auto_increment: bool = False
+    multi_valued: bool = False
+    version: bool = False
+    escrow: bool = False
+    compressed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """An index to be created; `columns` are names with an optional + or - (descending) in front.
+
+    The null rules are those of JetCreateIndex: `ignore_null` leaves out entries whose segments are all null,
+    `ignore_first_null` and `ignore_any_null` more of them, `disallow_null` refuses such rows.  `key_most` is
+    the longest key in bytes, `segment_most` the longest variable segment, `density` the percentage of a page
+    to fill.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    unique: bool = False
+    ignore_null: bool = False
+    ignore_first_null: bool = False
+    ignore_any_null: bool = False
+    disallow_null: bool = False
+    disallow_truncation: bool = False
+    nulls_high: bool = False
+    dotnet_guid: bool = False
+    key_most: int | None = None
+    segment_most: int | None = None
+    density: int = DEFAULT_DENSITY
+
+
+@dataclass(frozen=True, slots=True)
+class IndexDef:
+    """An index with its segments resolved: positions in the table's column list, and catalog flags."""
+
+    index: Index
+    flags: IndexFlags
+    segments: tuple[IndexSegment, ...]
+    positions: tuple[int, ...]
+
+
+def check_name(name: str) -> str:
+    """Return the name of an object if it is one: 1 to 64 ASCII characters, none of `!.[]` or control; else -1002."""
+    raw = name.encode("ascii", "replace")
+    bad = not name.isascii() or name.startswith(" ") or any(each in b"!.[]" or each <= _LAST_CONTROL for each in raw)
+    if bad or not 1 <= len(raw) <= NAME_LIMIT:
+        raise EseError.from_code(Err.InvalidName, f"{name!r}")
+    return name
+
+
+def check_density(percent: int) -> int:
+    """Return the percentage if it lies in 20..100; else -1003."""
+    if not _LEAST_DENSITY <= percent <= 100:  # noqa: PLR2004 - percent
+        raise EseError.from_code(Err.InvalidParameter, f"density {percent}")
+    return percent
+
+
+def _storage(column: Column) -> Storage:
+    """Return where a column lives; -1511 or -1509 when it cannot live there."""
+    must_be_tagged = column.type.is_long or column.multi_valued
+    short_bytes = column.type in (ColumnType.BINARY, ColumnType.TEXT)
+    storage = column.storage
+    if storage is None:
+        if must_be_tagged:
+            return Storage.TAGGED
+        return Storage.VARIABLE if short_bytes else Storage.FIXED
+    if column.multi_valued and storage is not Storage.TAGGED:
+        raise EseError.from_code(Err.MultiValuedColumnMustBeTagged, column.name)
+    if (must_be_tagged and storage is not Storage.TAGGED) or (storage is Storage.VARIABLE and not short_bytes):
+        raise EseError.from_code(Err.InvalidColumnType, f"{column.name}: {column.type.name} cannot be {storage.value}")
+    return storage
+
+
+def _size(column: Column, storage: Storage) -> int:
+    """Return SpaceUsage; -1506 for a size the type cannot have."""
+    natural = TYPE_SIZES.get(column.type)
+    if natural is not None:
+        if column.size not in (0, natural):
+            raise EseError.from_code(Err.ColumnTooBig, f"{column.name}: {column.type.name} has {natural} bytes")
+        return natural
+    most = MOST_BYTES if column.type.is_long else MOST_SHORT_BYTES
+    if not 0 <= column.size <= most or (storage is Storage.FIXED and not column.size):
+        raise EseError.from_code(Err.ColumnTooBig, f"{column.name}: {column.size} bytes")
+    return column.size or (0 if column.type.is_long else MOST_SHORT_BYTES)
+
+
+def _flags(column: Column, storage: Storage) -> ColumnFlags:
+    flags = ColumnFlags.NONE
+    wanted = (
+        (column.not_null, ColumnFlags.NOT_NULL),
+        (column.version, ColumnFlags.VERSION),
+        (column.auto_increment, ColumnFlags.AUTO_INCREMENT),
+        (column.multi_valued, ColumnFlags.MULTI_VALUED),
+        (column.default is not None, ColumnFlags.DEFAULT),
+        (column.escrow, ColumnFlags.ESCROW_UPDATE),
+        (column.compressed, ColumnFlags.COMPRESSED),
+    )
+    for is_set, flag in wanted:
+        if is_set:
+            flags |= flag
+    if column.auto_increment and (column.type not in _AUTO_INCREMENT_TYPES or storage is not Storage.FIXED):
+        raise EseError.from_code(Err.InvalidColumnType, f"{column.name} cannot count by itself")
+    if (column.version or column.escrow) and (column.type is not ColumnType.LONG or storage is not Storage.FIXED):
+        raise EseError.from_code(Err.InvalidColumnType, f"{column.name}: version and escrow columns are fixed Longs")
+    if column.escrow and column.default is None:
+        raise EseError.from_code(Err.InvalidColumnType, f"{column.name}: an escrow column needs a default")
+    return flags
+
+
+def encode_default(column: Column) -> bytes | None:
+    """Return the stored form of a default value; -1506 when it is too long, -1003 when it does not fit the type."""
+    if column.default is None:
+        return None
+    try:
+        raw = encoder(column.type, column.code_page)(column.default)
+    except (TypeError, ValueError, OverflowError, ArithmeticError) as error:
+        raise EseError.from_code(Err.InvalidParameter, f"default of {column.name}: {error}") from error
+    if len(raw) > MOST_SHORT_BYTES:
+        raise EseError.from_code(Err.ColumnTooBig, f"default of {column.name}: {len(raw)} bytes")
+    return raw
+
+
+def define_columns(columns: Sequence[Column]) -> tuple[ColumnDef, ...]:
+    """Give every column its id and offset, in the order given within each storage.
+
+    -1508 for a repeated name, -1040 for too many columns, -1511 and the like for one that cannot be.
+    """
+    next_id = {Storage.FIXED: FIRST_FIXED, Storage.VARIABLE: FIRST_VARIABLE, Storage.TAGGED: FIRST_TAGGED}
+    last_id = {Storage.FIXED: LAST_FIXED, Storage.VARIABLE: LAST_VARIABLE, Storage.TAGGED: LAST_TAGGED}
+    seen: set[str] = set()
+    offset, defined = FIRST_FIXED_OFFSET, []
+    for column in columns:
+        if check_name(column.name).upper() in seen:
+            raise EseError.from_code(Err.ColumnDuplicate, column.name)
+        seen.add(column.name.upper())
+        storage = _storage(column)
+        number = next_id[storage]
+        next_id[storage] += 1
+        if number > last_id[storage]:
+            raise EseError.from_code(Err.TooManyColumns, f"{storage.value} columns")
+        code_page = 0
+        if column.type.is_text:
+            codec(column.code_page)
+            code_page = column.code_page
+        size = _size(column, storage)
+        place = offset if storage is Storage.FIXED else 0
+        flags, default = _flags(column, storage), encode_default(column)
+        defined.append(ColumnDef(number, column.name, column.type, size, code_page, flags, place, default))
+        offset += size if storage is Storage.FIXED else 0
+    return tuple(defined)
+
+
+def define_index(index: Index, columns: Sequence[ColumnDef], *, primary: bool, page_size: int) -> IndexDef:
+    """Resolve an index against the columns.
+
+    -1507 for an unknown column, -1406 for a definition that cannot be, -1001 for Unicode text, whose keys need
+    the sort tables of Windows.
+    """
+    check_name(index.name)
+    check_density(index.density)
+    if not 1 <= len(index.columns) <= _MOST_SEGMENTS:
+        raise EseError.from_code(Err.IndexInvalidDef, f"{index.name}: {len(index.columns)} segments")
+    if index.key_most is not None and not 1 <= index.key_most <= key_limit(page_size):
+        raise EseError.from_code(Err.IndexInvalidDef, f"{index.name}: keys of {index.key_most} bytes")
+    if index.segment_most is not None and index.segment_most < 1:
+        raise EseError.from_code(Err.IndexInvalidDef, f"{index.name}: segments of {index.segment_most} bytes")
+    places = {column.name.upper(): place for place, column in enumerate(columns)}
+    segments, positions = [], []
+    for text in index.columns:
+        descending = text.startswith("-")
+        place = places.get(text.removeprefix("+" if not descending else "-").upper())
+        if place is None:
+            raise EseError.from_code(Err.ColumnNotFound, f"{text} of index {index.name}")
+        column = columns[place]
+        if column.type.is_text and column.code_page == UNICODE:
+            detail = f"index {index.name}: keys over Unicode text need the sort tables of Windows"
+            raise EseError.from_code(Err.FeatureNotAvailable, detail)
+        if primary and column.multi_valued:
+            raise EseError.from_code(Err.IndexInvalidDef, f"{index.name}: a primary index over multi-values")
+        positions.append(place)
+        segments.append(IndexSegment(SegmentFlags.DESCENDING if descending else SegmentFlags.NONE, column.id))
+    flags = _index_flags(index, primary=primary)
+    if any(columns[place].multi_valued for place in positions):
+        flags |= IndexFlags.MULTI_VALUED
+    return IndexDef(index, flags, tuple(segments), tuple(positions))
+
+
+def _index_flags(index: Index, *, primary: bool) -> IndexFlags:
+    flags = IndexFlags.EXTENDED_COLUMNS
+    if primary:
+        flags |= IndexFlags.PRIMARY | IndexFlags.UNIQUE
+    if index.unique:
+        flags |= IndexFlags.UNIQUE
+    if index.disallow_null:
+        flags |= IndexFlags.NO_NULL_SEGMENT
+    elif index.ignore_any_null:
+        pass
+    elif index.ignore_first_null:
+        flags |= IndexFlags.ALLOW_SOME_NULLS
+    else:
+        flags |= IndexFlags.ALLOW_SOME_NULLS | IndexFlags.ALLOW_FIRST_NULL
+        if not index.ignore_null:
+            flags |= IndexFlags.ALLOW_ALL_NULLS
+    if index.disallow_truncation:
+        flags |= IndexFlags.DISALLOW_TRUNCATION
+    if index.nulls_high:
+        flags |= IndexFlags.NULLS_HIGH
+    if index.dotnet_guid:
+        flags |= IndexFlags.DOTNET_GUID
+    return flags
