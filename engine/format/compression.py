@@ -1,0 +1,56 @@
+"""Packed column values: what the engine stores for columns marked as compressed, unpacked.
+
+    first byte, bits 3-7   1  7-bit ASCII       bits 0-2: bits used in the last byte - 1; values packed from bit 0 up
+                           2  7-bit Unicode     the same, each value followed by a zero byte
+                           3  XPRESS            u16 size, then plain LZ77
+                           4  scrubbed          reads as a zero-length value
+                           5, 6, 7              XPRESS9, XPRESS10, LZ4: refused
+
+Intrinsic values say in their header byte that they are packed; a long-value chunk is packed when it is shorter than
+its share of the value.
+
+Source: database reference 6.7.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Final
+
+from engine.errors import Err, EseError
+from engine.format.xpress import decompress as expand_xpress
+
+_SCHEME_SHIFT: Final = 3
+_ASCII_7: Final = 1
+_UNICODE_7: Final = 2
+_XPRESS: Final = 3
+_SCRUBBED: Final = 4
+_XPRESS_HEAD: Final = 3
+_SIZE = struct.Struct("<H")
+
+
+def unpack_value(data: bytes) -> bytes:
+    """Return the value of packed bytes; -1620 when they are broken or of a scheme that is not read."""
+    if not data:
+        raise EseError.from_code(Err.DecompressionFailed, "no byte to tell the scheme")
+    scheme = data[0] >> _SCHEME_SHIFT
+    if scheme == _ASCII_7:
+        return _seven_bits(data)
+    if scheme == _UNICODE_7:
+        narrow = _seven_bits(data)
+        wide = bytearray(2 * len(narrow))
+        wide[::2] = narrow
+        return bytes(wide)
+    if scheme == _XPRESS and len(data) > _XPRESS_HEAD:
+        return expand_xpress(data[_XPRESS_HEAD:], _SIZE.unpack_from(data, 1)[0])
+    if scheme == _SCRUBBED:
+        return b""
+    raise EseError.from_code(Err.DecompressionFailed, f"packed by scheme {scheme}, {len(data)} bytes")
+
+
+def _seven_bits(data: bytes) -> bytes:
+    bits = (len(data) - 2) * 8 + (data[0] & 7) + 1
+    if bits < 0 or bits % 7:
+        raise EseError.from_code(Err.DecompressionFailed, f"{bits} bits of 7-bit values")
+    packed = int.from_bytes(data[1:], "little")
+    return bytes((packed >> 7 * at) & 0x7F for at in range(bits // 7))
