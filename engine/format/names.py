@@ -32,6 +32,9 @@ MODERN_EXTENSION = ".jtx"
 CHECKPOINT_EXTENSIONS = {LEGACY_EXTENSION: ".chk", MODERN_EXTENSION: ".jcp"}
 """Checkpoint extension that belongs to each log extension."""
 
+BASE_NAME_LENGTH = 3
+"""Characters of a base name."""
+
 FIRST_GENERATION = 1
 LAST_GENERATION = 0x7FFFF800
 """Where normal operation stops (-519)."""
@@ -40,7 +43,6 @@ LAST_GENERATION_RECOVERY = 0x7FFFFA00
 SHORT_NAME_LIMIT = 0xFFFFF
 """Highest generation that a name of five digits can carry."""
 
-_BASE_LENGTH = 3
 _SHORT_DIGITS = 5
 _LONG_DIGITS = 8
 _RESERVES = ("res00001.jrs", "res00002.jrs")
@@ -199,7 +201,7 @@ _ANY_CHECKPOINT = re.compile(r"(?P<base>.{3})(?P<ext>\.chk|\.jcp)", re.ASCII | r
 
 def is_base_name(text: str) -> bool:
     """Whether `text` can be a base name: three characters that a file name may have."""
-    return len(text) == _BASE_LENGTH and not any(each in _FORBIDDEN or ord(each) < ord(" ") for each in text)
+    return len(text) == BASE_NAME_LENGTH and not any(each in _FORBIDDEN or ord(each) < ord(" ") for each in text)
 
 
 def detect_names(names: Iterable[str]) -> list[LogNames]:
