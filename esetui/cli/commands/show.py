@@ -26,6 +26,7 @@ from esetui.cli.describe.fields import Row, Verdict, json_fields, rows
 from esetui.cli.describe.log import log_rows, log_verdict, scan_log
 from esetui.cli.describe.others import checkpoint_verdict, empty_verdict, flush_map_verdict, reserve_verdict
 from esetui.cli.exit_codes import ExitCode
+from esetui.cli.failures import exit_code_for, next_step
 from esetui.cli.options import PATH, common
 from esetui.cli.output import plain, size_text, table
 
@@ -47,9 +48,14 @@ def command(out: Output, files: tuple[str, ...]) -> ExitCode:
     for number, name in enumerate(files):
         if number:
             out.line()
-        path = fs.absolute(name)
-        with fs.open(path) as file:
-            worst = max(worst, Shown(out, fs, file).show())
+        try:
+            with fs.open(fs.absolute(name)) as file:
+                code = Shown(out, fs, file).show()
+        except EseError as error:
+            # One file that cannot be shown does not hide the others.
+            out.fail(error, then=next_step(error))
+            code = exit_code_for(error)
+        worst = max(worst, code)
     return worst
 
 

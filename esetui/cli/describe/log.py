@@ -22,7 +22,7 @@ from esetui.cli.output import plain
 if TYPE_CHECKING:
     from engine.files.base import FileSystem
     from engine.format.lr import Record
-    from engine.log.reader import LogRecord
+    from engine.log.records import LogRecord
     from engine.log.scan import LogScan
     from engine.types import LgPos
 
@@ -96,8 +96,7 @@ def log_verdict(header: Any, content: LogContent, name: str) -> Verdict:
     """Say what a log file is worth: whole, torn, damaged, empty, or a recycled one that is not in use."""
     scan = content.scan
     first = f"Generation {generation_text(header.generation)}, created {header.created}."
-    kinds = {parsed.kind for names in detect_names([name]) if (parsed := names.parse(name)) is not None}
-    if NameKind.TEMP in kinds:
+    if is_temp_name(name):
         # Prepared ahead or recycled: what it holds belongs to an older file.
         return Verdict("not in use", (first, "By its name it is the next log in preparation, not part of the stream."))
     if not scan.ok and scan.corruption is not None:
@@ -111,13 +110,21 @@ def log_verdict(header: Any, content: LogContent, name: str) -> Verdict:
         return Verdict("empty", (first, "It holds no record."))
     corrected = sum(each.kind is FindingKind.CORRECTED for each in scan.findings)
     used = f"{scan.last_valid_segment} of {scan.segments - 2} segments are valid, {content.records.total()} records."
-    end = "It ends with a clean shutdown." if content.ends_clean else "It does not end with a shutdown."
+    end = "It is full." if scan.full else "It does not end with a shutdown."
+    if content.ends_clean:
+        end = "It ends with a clean shutdown."
     if corrected:
         note = f"{corrected} segment(s) have one wrong bit, which can be corrected."
         return Verdict("damaged, correctable", (first, used, note), ExitCode.DAMAGE)
     if scan.torn:
         return Verdict("torn", (first, used, "The last write was torn; its shadow serves."), ExitCode.WARNINGS)
     return Verdict("good", (first, used, end))
+
+
+def is_temp_name(name: str) -> bool:
+    """Whether a name is that of the next log in preparation."""
+    kinds = {parsed.kind for names in detect_names([name]) if (parsed := names.parse(name)) is not None}
+    return NameKind.TEMP in kinds
 
 
 def type_name(record: Record) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from esetui.cli.describe.fields import Verdict, generation_text
+from esetui.cli.describe.log import is_temp_name
 from esetui.cli.exit_codes import ExitCode
 
 if TYPE_CHECKING:
@@ -22,8 +23,9 @@ def checkpoint_verdict(read: CheckpointRead) -> Verdict:
     sentences = [
         f"Recovery would begin at {at}, generation {generation_text(at.generation)}.",
     ]
-    count = len(checkpoint.attachments) if checkpoint.attachments_valid else 0
-    sentences.append(f"{count} database{'' if count == 1 else 's'} attached at that point.")
+    if checkpoint.attachments_valid:
+        count = len(checkpoint.attachments)
+        sentences.append(f"{count} database{'' if count == 1 else 's'} attached at that point.")
     if read.problems:
         other = 3 - read.copy
         return Verdict("damaged", (*sentences, f"Copy {other} is damaged, copy {read.copy} serves."), ExitCode.WARNINGS)
@@ -49,6 +51,8 @@ def reserve_verdict(*, blank: bool) -> Verdict:
 
 def empty_verdict(name: str) -> Verdict:
     """Say what a file without content may be."""
+    if is_temp_name(name):
+        return Verdict("empty", ("By its name it is the next log in preparation.",))
     if name.lower().endswith(".pat"):
         return Verdict("empty", ("A backup set holds one such file for each database; it is meant to be empty.",))
     return Verdict("empty", ("It holds nothing, or only zeros where a header should be.",), ExitCode.WARNINGS)
