@@ -375,10 +375,8 @@ class AtomicIncremental(PlainIncremental):
 
 def destination(path: str, target: Target, *, incremental: bool, atomic: bool, create_path: bool) -> Destination:
     """Return the destination of the wanted layout."""
-    kind: type[PlainFull | AtomicFull | PlainIncremental] = {
-        (False, False): PlainFull,
-        (False, True): AtomicFull,
-        (True, False): PlainIncremental,
-        (True, True): AtomicIncremental,
-    }[incremental, atomic]
-    return kind(path, target, create_path=create_path)
+    if incremental:
+        adding = AtomicIncremental if atomic else PlainIncremental
+        return adding(path, target, create_path=create_path)
+    full = AtomicFull if atomic else PlainFull
+    return full(path, target, create_path=create_path)
