@@ -1,0 +1,1 @@
+"""Pages in memory: decoded for change, read through sources, kept within bounds."""
