@@ -19,8 +19,9 @@ from engine.format.checkpoint import CHECKPOINT_FILE_SIZE, read_checkpoint
 from engine.format.dbheader import HEADER_PROBE_SIZE
 from engine.format.flushmap import FLUSH_MAP_PAGE_SIZE, FlushMapHeader
 from engine.format.logheader import LOG_HEADER_SIZE, LogHeader
-from engine.format.names import FolderNames, detect_names
 from engine.info import EseFileType, identify_bytes, read_database_file
+from engine.log.reader import LogFile
+from engine.log.stream import LogStream
 from esetui.cli.describe.database import LogsNear, database_verdict
 from esetui.cli.describe.fields import Row, Verdict, json_fields, rows
 from esetui.cli.describe.log import log_rows, log_verdict, scan_log
@@ -33,6 +34,7 @@ from esetui.cli.output import plain, size_text, table
 if TYPE_CHECKING:
     from engine.files.base import File, FileSystem
     from engine.format.dbheader import DatabaseHeader
+    from engine.types import Signature
     from esetui.cli.output import Output
 
 _RESERVE_NAME = re.compile(r"(.{3}res\d{5}\.jrs|res[12]\.log)", re.IGNORECASE | re.DOTALL)
@@ -153,32 +155,20 @@ def logs_near(fs: FileSystem, path: str, header: DatabaseHeader) -> LogsNear | N
     """Return the logs beside a database that belong to its stream by signature; None when there are none."""
     if not header.sign_log:
         return None
-    folder = str(PurePath(path).parent)
     try:
-        present = [entry.name for entry in fs.list(folder)]
+        streams = LogStream.find_all(fs, str(PurePath(path).parent))
     except EseError:
         return None
-    there = FolderNames(present)
-    for names in detect_names(present):
-        archives = there.archives(names)
-        good: list[int] = []
-        current = None
-        for generation, name in [*archives.items(), (0, there.actual(names.current))]:
-            found = name and _log_header(fs, str(PurePath(folder, name)))
-            if not found or found.signature != header.sign_log:
-                continue
-            if not generation:
-                current = found.generation
-            elif found.generation == generation:
-                good.append(generation)
-        if good or current:
-            return LogsNear(names.base, tuple(good), current)
+    for stream in streams:
+        good = [generation for generation in stream.generations if _is_of(stream, generation, header.sign_log)]
+        if good:
+            return LogsNear(stream.names.base, tuple(good))
     return None
 
 
-def _log_header(fs: FileSystem, path: str) -> LogHeader | None:
+def _is_of(stream: LogStream, generation: int, signature: Signature) -> bool:
     try:
-        with fs.open(path) as file:
-            return LogHeader.parse(file.read_at(0, LOG_HEADER_SIZE), path=path)
+        with LogFile.open(stream.fs, stream.path(generation) or "") as log:
+            return log.header.signature == signature and log.generation == generation
     except EseError:
-        return None
+        return False

@@ -16,11 +16,10 @@ if TYPE_CHECKING:
 
 
 class LogsNear(NamedTuple):
-    """The logs of the database's own stream found in its folder; `generations` is sorted."""
+    """The logs of the database's own stream found in its folder."""
 
     base: str
     generations: tuple[int, ...]
-    current: int | None
 
 
 _STATES = {
@@ -89,5 +88,5 @@ def _needs(header: DatabaseHeader, logs: LogsNear | None) -> str:
 
 def missing_generations(low: int, high: int, logs: LogsNear) -> list[int]:
     """Return the generations of `low`..`high` that are not there; at most 1000 are listed."""
-    present = {*logs.generations, logs.current}
+    present = set(logs.generations)
     return [each for each in range(low, min(high, low + 999) + 1) if each not in present]
