@@ -262,6 +262,8 @@ class StreamingBackup:
             return
         host = self.host
         self._end_event = STOPPED_WITH_ERROR
+        # Taken before the log rolls: a rollover may move the checkpoint, and what it was until now is safe as well.
+        checkpoint = host.checkpoint_generation_on_disk()
         self.prepared_time = host.env.log_time()
         record = self._record(BackupPhase.PREPARE_LOGS, time=self.prepared_time)
         self.prepared_at = host.writer.append_in_new_generation(record.pack())
@@ -273,7 +275,7 @@ class StreamingBackup:
         if self.incremental:
             self._check_reaches_back()
             self.copy_low = self.delete_low
-        self.delete_mac = self._deletable_mac()
+        self.delete_mac = self._deletable_mac(checkpoint)
         host.slot.state = BackupState.LOGS
         host.events.report(LOGS_STARTED, self.log_path(self.copy_low), self.log_path(self.copy_mac - 1))
         self._trace(
@@ -290,9 +292,9 @@ class StreamingBackup:
             if self.delete_low > last + 1:
                 raise self._missing(last + 1)
 
-    def _deletable_mac(self) -> int:
+    def _deletable_mac(self, checkpoint: int) -> int:
         """R31: nothing at or above the checkpoint goes, nor what a database outside this backup still needs."""
-        mac = min(self.host.checkpoint_generation_on_disk(), self.copy_mac)
+        mac = min(checkpoint, self.copy_mac)
         if not self.incremental:
             for database in self.databases():
                 if database.dbid not in self._copied:
