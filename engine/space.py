@@ -77,7 +77,7 @@ def read_page(file: File, pgno: int, page_size: int) -> Page:
         if correct_page(data, pgno) is None:
             raise EseError.from_code(
                 bad.code,
-                f"the page belongs to number {bad.claimed}" if bad.claimed else "the page's checksum is wrong",
+                "the page's checksum is wrong" if bad.claimed is None else f"it would be right for page {bad.claimed}",
                 path=file.path,
                 page=pgno,
                 offset=offset + bad.offset,

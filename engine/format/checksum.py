@@ -69,7 +69,10 @@ class BadUnit:
     `number` is the page number or segment index it was read as, `offset` the byte within the unit where the
     first wrong checksum lies, `stored` and `computed` its 8 bytes.  `bits` are the flipped bits (numbered within
     the unit) when each is the only one of its block, else empty.  `claimed` is the number under which the
-    unit would be right: it was written to, or read from, a wrong place.
+    checksum would be right.
+
+    `code` is -1018; -1118 for a large page whose checksum is right but which names another page in its header,
+    `claimed` (then `stored` equals `computed`).
     """
 
     number: int
@@ -162,9 +165,8 @@ def stored_checksums(page: Buffer) -> tuple[int, ...]:
 def verify_page(page: Buffer, pgno: int) -> BadUnit | None:
     """Check one page; None when it is right or blank.  The fast path for a single page."""
     _require_page_size(len(page))
-    if _checksums(page, pgno) == stored_checksums(page) or is_blank(page):
-        return None
-    return diagnose(page, pgno)
+    right = _checksums(page, pgno) == stored_checksums(page) and _names(page, pgno)
+    return None if right or is_blank(page) else diagnose(page, pgno)
 
 
 def set_page_checksum(page: MutableBuffer, pgno: int) -> None:
@@ -218,10 +220,14 @@ def correct_segment(block: MutableBuffer, isec: int) -> Correction | None:
 def diagnose(unit: Buffer, number: int) -> BadUnit:
     """Say what is wrong with a unit that failed: a correctable bit, a foreign number, or plain damage.
 
-    -1118 when everything fits another number, else -1018.  (The reader of a log turns either into its own code.)
-    A flip in the low half of a stored checksum looks the same as a foreign number; nothing can tell them apart.
+    A page that was written to a wrong place fails with -1018 and `claimed` set; so does, now and then, one with
+    several flipped bits that cancel out in the locator.  Nothing in a small page can tell the two apart.
+    (The reader of a log turns the code into its own.)
     """
     stored, computed = stored_checksums(unit), _checksums(unit, number)
+    if stored == computed and not _names(unit, number):
+        named = _U32.unpack_from(unit, PGNO_OFFSET)[0]
+        return BadUnit(number, Err.ReadPgnoVerifyFailure, PGNO_OFFSET, stored[0], computed[0], (), named)
     first = next((block for block, value in enumerate(stored) if value != computed[block]), 0)
     bad = BadUnit(number, Err.ReadVerifyFailure, BLOCK_CHECKSUM_OFFSETS[first], stored[first], computed[first])
     bits: tuple[int, ...] = ()
@@ -235,8 +241,7 @@ def diagnose(unit: Buffer, number: int) -> BadUnit:
             bits = _flipped_bits(unit, number)
     elif (claim := stored[0] >> 32) != number and stored[0] & _LOW_32 == header_checksum(unit):
         claimed = claim
-    code = Err.ReadVerifyFailure if claimed is None else Err.ReadPgnoVerifyFailure
-    return BadUnit(number, code, bad.offset, bad.stored, bad.computed, bits, claimed)
+    return BadUnit(number, bad.code, bad.offset, bad.stored, bad.computed, bits, claimed)
 
 
 def verify_batch(buffer: Buffer, first_pgno: int, page_size: int) -> PageBatchResult:
@@ -268,6 +273,11 @@ def _require_page_size(size: int) -> None:
 def _require_segment(block: Buffer) -> None:
     if len(block) != SEGMENT_SIZE:
         raise EseError.from_code(Err.LogFileCorrupt, f"a segment of {len(block)} bytes")
+
+
+def _names(unit: Buffer, number: int) -> bool:
+    """Whether a large page names itself by this number; other units do not name themselves."""
+    return len(unit) <= LARGEST_SMALL_PAGE or _U32.unpack_from(unit, PGNO_OFFSET)[0] == number
 
 
 def _checksums(unit: Buffer, number: int) -> tuple[int, ...]:
@@ -319,7 +329,8 @@ def _flipped_bits(unit: Buffer, number: int) -> tuple[int, ...]:
         # In block 0 this may be a bit of another block's stored checksum: it is put right before that one is judged.
         _flip(copy, (bit,))
         found.append(bit)
-    return tuple(found) if _checksums(copy, number) == stored_checksums(copy) else ()
+    right = _checksums(copy, number) == stored_checksums(copy) and _names(copy, number)
+    return tuple(found) if right else ()
 
 
 def _single_bit(difference: int, mask: int) -> int | None:

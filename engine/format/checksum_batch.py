@@ -217,6 +217,8 @@ def _wrong_slice(words: Words, numbers: Words) -> Mask:
     old = np.flatnonzero((words[:, _FLAG_WORD] & _FLAG_SHIFTED) == 0)
     if old.size:
         wrong[old] = _old_checksums(words[old], numbers[old]) != words[old, 0]
+    if size > LARGEST_SMALL_PAGE:
+        wrong |= (words[:, PGNO_OFFSET // 8] & _LOW_32) != numbers
     return wrong
 
 
