@@ -149,6 +149,8 @@ class RealFile:
 
     def fsync(self) -> None:
         """Make data and size durable."""
+        if self._fd < 0:
+            raise EseError.from_code(Err.DiskIO, "file is closed", path=self._path)
         try:
             self._fsync()
         except OSError as error:

@@ -1,0 +1,499 @@
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+import threading
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from engine.errors import DiskFullError, Err, EseError, InvalidPath, IOFailure
+from engine.files.base import DirEntry, File, FileKind, FileSystem, OpenMode
+from engine.files.oserror import code_of, from_os_error
+from engine.files.real import RealFileSystem
+from engine.files.realfile import RealFile, SeekingFile, _sync_file_range
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+FS: FileSystem = RealFileSystem()
+
+
+def code(error: pytest.ExceptionInfo[EseError]) -> int:
+    return error.value.code
+
+
+def open_with(kind: type[RealFile], path: Path) -> File:
+    return kind(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), str(path))
+
+
+@pytest.mark.parametrize("kind", [RealFile, SeekingFile])
+class TestFile:
+    def test_reads_and_writes_at_offsets(self, tmp_path: Path, kind: type[RealFile]) -> None:
+        with open_with(kind, tmp_path / "f") as file:
+            file.write_at(4096, b"abcdef")
+            assert file.size() == 4102
+            assert file.read_at(4095, 4) == b"\0abc"
+            assert file.read_at(4098, 100) == b"cdef"
+            assert file.read_at(5000, 10) == b""
+            file.write_at(4097, memoryview(bytearray(b"XY")))
+            assert file.read_at(4096, 6) == b"aXYdef"
+            buffer = bytearray(8)
+            assert file.read_into_at(4096, memoryview(buffer)) == 6
+            assert buffer == b"aXYdef\0\0"
+            assert file.read_into_at(9999, memoryview(buffer)) == 0
+
+    def test_multi_byte_buffers_count_in_bytes(self, tmp_path: Path, kind: type[RealFile]) -> None:
+        with open_with(kind, tmp_path / "f") as file:
+            words = memoryview(bytearray(16)).cast("I")
+            words[0] = 0x01020304
+            file.write_at(0, words)
+            assert file.size() == 16
+            assert file.read_into_at(0, words) == 16
+
+    def test_truncate_and_preallocate(self, tmp_path: Path, kind: type[RealFile]) -> None:
+        with open_with(kind, tmp_path / "f") as file:
+            file.write_at(0, b"x" * 100)
+            file.preallocate(1 << 16)
+            assert file.size() == 1 << 16
+            file.preallocate(10)
+            assert file.size() == 1 << 16
+            file.truncate(7)
+            assert (file.size(), file.read_at(0, 99)) == (7, b"x" * 7)
+            file.preallocate(0)
+            assert file.size() == 7
+
+    def test_hints_and_fsync_change_nothing(self, tmp_path: Path, kind: type[RealFile]) -> None:
+        with open_with(kind, tmp_path / "f") as file:
+            file.write_at(0, b"x" * 8192)
+            file.start_writeback(0, 8192)
+            file.fsync()
+            file.drop_cache(0, 8192)
+            file.start_writeback(0, 0)
+            file.drop_cache(0, 0)
+            assert file.read_at(0, 8192) == b"x" * 8192
+
+    def test_close_is_idempotent_and_later_calls_are_typed(self, tmp_path: Path, kind: type[RealFile]) -> None:
+        file = open_with(kind, tmp_path / "f")
+        file.close()
+        file.close()
+        file.start_writeback(0, 10)
+        file.drop_cache(0, 10)
+        for call in (lambda: file.read_at(0, 1), lambda: file.write_at(0, b"x"), file.size, file.fsync):
+            with pytest.raises(EseError) as error:
+                call()
+            assert code(error) == Err.DiskIO
+            assert error.value.path == str(tmp_path / "f")
+
+    @pytest.mark.parametrize(("offset", "length"), [(-1, 1), (0, -1), (2**63, 1), (2**64, 1), (2**63 - 1, 2)])
+    def test_impossible_ranges_are_refused(
+        self, tmp_path: Path, kind: type[RealFile], offset: int, length: int
+    ) -> None:
+        with open_with(kind, tmp_path / "f") as file, pytest.raises(EseError) as error:
+            file.read_at(offset, length)
+        assert code(error) == Err.InvalidParameter
+
+    def test_a_length_from_a_hostile_file_costs_no_memory(self, tmp_path: Path, kind: type[RealFile]) -> None:
+        with open_with(kind, tmp_path / "f") as file:
+            file.write_at(0, b"tiny")
+            assert file.read_at(0, 1 << 50) == b"tiny"
+            assert file.read_at(100, 1 << 50) == b""
+
+    def test_two_threads_share_a_file(self, tmp_path: Path, kind: type[RealFile]) -> None:
+        with open_with(kind, tmp_path / "f") as file:
+            bad: list[int] = []
+
+            def work(which: int) -> None:
+                block = bytes([which]) * 512
+                for turn in range(200):
+                    at = (turn * 2 + which) * 512
+                    file.write_at(at, block)
+                    if file.read_at(at, 512) != block:
+                        bad.append(at)
+
+            threads = [threading.Thread(target=work, args=(which,)) for which in (0, 1)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            assert not bad
+            assert file.read_at(0, 1024) == bytes(512) + b"\1" * 512
+
+
+class OddFile(RealFile):
+    """Transfers three bytes at a time, as the system may."""
+
+    __slots__ = ()
+
+    def _pread(self, length: int, offset: int) -> bytes:
+        return super()._pread(min(length, 3), offset)
+
+    def _preadv(self, view: memoryview, offset: int) -> int:
+        return super()._preadv(view[:3], offset)
+
+    def _pwrite(self, view: memoryview, offset: int) -> int:
+        return super()._pwrite(view[:3], offset)
+
+
+def test_partial_transfers_are_completed(tmp_path: Path) -> None:
+    with open_with(OddFile, tmp_path / "f") as file:
+        file.write_at(1, b"0123456789")
+        assert file.read_at(1, 10) == b"0123456789"
+        buffer = bytearray(12)
+        assert file.read_into_at(0, memoryview(buffer)) == 11
+        assert buffer == b"\x000123456789\x00"
+
+
+class StuckFile(RealFile):
+    __slots__ = ()
+
+    def _pwrite(self, view: memoryview, offset: int) -> int:
+        return 0
+
+
+def test_a_write_without_progress_is_an_error(tmp_path: Path) -> None:
+    with open_with(StuckFile, tmp_path / "f") as file, pytest.raises(IOFailure):
+        file.write_at(0, b"x")
+
+
+class FullFile(RealFile):
+    __slots__ = ()
+
+    def _pwrite(self, view: memoryview, offset: int) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_full_disk_names_file_and_offset(tmp_path: Path) -> None:
+    with open_with(FullFile, tmp_path / "f") as file, pytest.raises(DiskFullError) as error:
+        file.write_at(4096, b"x")
+    assert (error.value.path, error.value.offset) == (str(tmp_path / "f"), 4096)
+    assert isinstance(error.value.__cause__, OSError)
+
+
+def test_preallocate_falls_back_to_the_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EOPNOTSUPP, "not supported")
+
+    monkeypatch.setattr(os, "posix_fallocate", refuse, raising=False)
+    with FS.open(str(tmp_path / "f"), OpenMode.CREATE) as file:
+        file.preallocate(5000)
+        assert file.size() == 5000
+
+
+def test_preallocate_reports_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(os, "posix_fallocate", refuse, raising=False)
+    with FS.open(str(tmp_path / "f"), OpenMode.CREATE) as file, pytest.raises(DiskFullError):
+        file.preallocate(5000)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux has sync_file_range")
+def test_write_behind_is_there_on_linux() -> None:
+    assert _sync_file_range() is not None
+
+
+def test_a_forgotten_file_is_closed_and_told_of(tmp_path: Path) -> None:
+    fd = os.open(tmp_path / "f", os.O_RDWR | os.O_CREAT)
+    file = RealFile(fd, str(tmp_path / "f"))
+    with pytest.warns(ResourceWarning, match="not closed"):
+        file.__del__()
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(fd)
+
+
+class TestOpen:
+    def test_modes(self, tmp_path: Path) -> None:
+        path = str(tmp_path / "f")
+        for mode in (OpenMode.READ, OpenMode.READ_WRITE):
+            with pytest.raises(EseError) as error:
+                FS.open(path, mode)
+            assert (code(error), error.value.path) == (Err.FileNotFound, path)
+        with FS.open(path, OpenMode.CREATE_NEW) as file:
+            file.write_at(0, b"one")
+        with pytest.raises(EseError) as error:
+            FS.open(path, OpenMode.CREATE_NEW)
+        assert code(error) == Err.FileAlreadyExists
+        with FS.open(path) as file:
+            assert file.read_at(0, 9) == b"one"
+            assert file.path == path
+            with pytest.raises(EseError):
+                file.write_at(0, b"no")
+        with FS.open(path, OpenMode.READ_WRITE) as file:
+            file.write_at(3, b"two")
+            assert file.read_at(0, 9) == b"onetwo"
+        with FS.open(path, OpenMode.CREATE) as file:
+            assert file.size() == 0
+
+    def test_only_regular_files(self, tmp_path: Path) -> None:
+        os.mkfifo(tmp_path / "pipe")
+        for path in (str(tmp_path), str(tmp_path / "pipe"), os.devnull):
+            for mode in (OpenMode.READ, OpenMode.READ_WRITE, OpenMode.CREATE):
+                with pytest.raises(EseError) as error:
+                    FS.open(path, mode)
+                assert code(error) == Err.FileAccessDenied
+
+    def test_a_file_on_the_way_is_no_folder(self, tmp_path: Path) -> None:
+        (tmp_path / "f").touch()
+        with pytest.raises(InvalidPath):
+            FS.open(str(tmp_path / "f" / "g"), OpenMode.CREATE)
+
+    def test_descriptors_do_not_reach_child_processes(self, tmp_path: Path) -> None:
+        with FS.open(str(tmp_path / "f"), OpenMode.CREATE) as file:
+            assert isinstance(file, RealFile)
+            assert not os.get_inheritable(file.fileno())
+
+    def test_no_descriptor_is_lost_on_failure(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        before = os.open(tmp_path, os.O_RDONLY)
+        os.close(before)
+
+        def fail(*_: object) -> None:
+            raise OSError(errno.EIO, "no")
+
+        (tmp_path / "f").write_bytes(b"x")
+        monkeypatch.setattr(os, "ftruncate", fail)
+        with pytest.raises(IOFailure):
+            FS.open(str(tmp_path / "f"), OpenMode.CREATE)
+        after = os.open(tmp_path, os.O_RDONLY)
+        os.close(after)
+        assert after == before
+
+
+class TestAbsolute:
+    def test_resolves_and_normalises(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(tmp_path)
+        assert FS.absolute("a/../b/./c") == str(tmp_path / "b" / "c")
+
+    def test_does_not_follow_links(self, tmp_path: Path) -> None:
+        (tmp_path / "link").symlink_to("/")
+        assert FS.absolute(str(tmp_path / "link")) == str(tmp_path / "link")
+
+    @pytest.mark.parametrize("path", ["", "a\0b", "x" * 256, "/" + "y/" * 2100, "\ud800"])
+    def test_unusable_paths(self, path: str) -> None:
+        for call in (FS.absolute, FS.open, FS.stat, FS.list, FS.unlink, FS.make_directory, FS.fsync_directory):
+            with pytest.raises(InvalidPath):
+                call(path)
+
+
+class TestFolders:
+    def test_stat(self, tmp_path: Path) -> None:
+        (tmp_path / "f").write_bytes(b"123")
+        (tmp_path / "broken").symlink_to(tmp_path / "nothing")
+        (tmp_path / "loop").symlink_to(tmp_path / "loop")
+        (tmp_path / "good").symlink_to(tmp_path / "f")
+        (tmp_path / "f").chmod(0o400)
+        found = FS.stat(str(tmp_path / "f"))
+        assert found is not None
+        assert (found.kind, found.size, found.writable) == (FileKind.FILE, 3, False)
+        assert abs(found.modified - datetime.now(UTC)) < timedelta(minutes=5)
+        kinds = {
+            name: found.kind for name in ("broken", "loop", "good", ".") if (found := FS.stat(str(tmp_path / name)))
+        }
+        assert kinds == {
+            "broken": FileKind.OTHER,
+            "loop": FileKind.OTHER,
+            "good": FileKind.FILE,
+            ".": FileKind.DIRECTORY,
+        }
+        assert FS.stat(str(tmp_path / "none")) is None
+        assert FS.stat(str(tmp_path / "f" / "below")) is None
+
+    def test_list(self, tmp_path: Path) -> None:
+        (tmp_path / "b").touch()
+        (tmp_path / "a").mkdir()
+        (tmp_path / "c").symlink_to("nowhere")
+        assert FS.list(str(tmp_path)) == [
+            DirEntry("a", FileKind.DIRECTORY),
+            DirEntry("b", FileKind.FILE),
+            DirEntry("c", FileKind.OTHER),
+        ]
+        with pytest.raises(EseError) as error:
+            FS.list(str(tmp_path / "none"))
+        assert code(error) == Err.FileNotFound
+        with pytest.raises(InvalidPath):
+            FS.list(str(tmp_path / "b"))
+
+    def test_names_that_are_not_text_survive(self, tmp_path: Path) -> None:
+        name = os.fsdecode(b"\xff\xfe.log")
+        with FS.open(str(tmp_path / name), OpenMode.CREATE) as file:
+            file.write_at(0, b"x")
+        assert [entry.name for entry in FS.list(str(tmp_path))] == [name]
+
+    def test_walk_is_bounded_and_follows_no_link(self, tmp_path: Path) -> None:
+        (tmp_path / "a" / "b" / "c").mkdir(parents=True)
+        (tmp_path / "a" / "loop").symlink_to(tmp_path)
+        (tmp_path / "z").mkdir()
+        top = str(tmp_path)
+        assert [folder for folder, _ in FS.walk(top, max_depth=0)] == [top]
+        assert [folder for folder, _ in FS.walk(top, max_depth=1)] == [top, f"{top}/a", f"{top}/z"]
+        everything = dict(FS.walk(top, max_depth=99))
+        assert list(everything) == [top, f"{top}/a", f"{top}/a/b", f"{top}/a/b/c", f"{top}/z"]
+        assert DirEntry("loop", FileKind.DIRECTORY) in everything[f"{top}/a"]
+        with pytest.raises(EseError) as error:
+            list(FS.walk(f"{top}/none", max_depth=1))
+        assert code(error) == Err.FileNotFound
+
+    def test_walk_passes_over_what_vanishes(self, tmp_path: Path) -> None:
+        (tmp_path / "a").mkdir()
+        (tmp_path / "b").mkdir()
+        walk = FS.walk(str(tmp_path), max_depth=3)
+        next(walk)
+        (tmp_path / "a").rmdir()
+        assert [folder for folder, _ in walk] == [str(tmp_path / "b")]
+
+    def test_make_directory(self, tmp_path: Path) -> None:
+        top = str(tmp_path)
+        assert FS.make_directory(f"{top}/a/b/c", parents=True) == [f"{top}/a", f"{top}/a/b", f"{top}/a/b/c"]
+        assert FS.make_directory(f"{top}/a/b/c", parents=True) == []
+        assert FS.make_directory(f"{top}/a/b/c") == []
+        assert FS.make_directory(f"{top}/a/d") == [f"{top}/a/d"]
+        with pytest.raises(EseError) as error:
+            FS.make_directory(f"{top}/x/y")
+        assert code(error) == Err.FileNotFound
+        (tmp_path / "file").touch()
+        with pytest.raises(EseError) as error:
+            FS.make_directory(f"{top}/file")
+        assert code(error) == Err.FileAlreadyExists
+        with pytest.raises(InvalidPath):
+            FS.make_directory(f"{top}/file/below", parents=True)
+
+    def test_make_directory_leaves_nothing_half_done(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        real = os.mkdir
+
+        def limited(path: str) -> None:
+            if path.endswith("c"):
+                raise OSError(errno.ENOSPC, "full")
+            real(path)
+
+        monkeypatch.setattr(os, "mkdir", limited)
+        with pytest.raises(DiskFullError):
+            FS.make_directory(str(tmp_path / "a" / "b" / "c"), parents=True)
+        assert list(tmp_path.iterdir()) == []
+
+    def test_remove_rename_unlink(self, tmp_path: Path) -> None:
+        top = str(tmp_path)
+        (tmp_path / "one").write_bytes(b"1")
+        (tmp_path / "two").write_bytes(b"2")
+        FS.rename(f"{top}/one", f"{top}/two")
+        assert (tmp_path / "two").read_bytes() == b"1"
+        (tmp_path / "dir" / "sub").mkdir(parents=True)
+        with pytest.raises(EseError) as error:
+            FS.remove_directory(f"{top}/dir")
+        assert code(error) == Err.FileAlreadyExists
+        FS.remove_directory(f"{top}/dir/sub")
+        FS.remove_directory(f"{top}/dir")
+        FS.unlink(f"{top}/two")
+        assert list(tmp_path.iterdir()) == []
+        calls: tuple[Callable[[], object], ...] = (
+            lambda: FS.unlink(f"{top}/two"),
+            lambda: FS.remove_directory(f"{top}/dir"),
+            lambda: FS.rename(f"{top}/x", f"{top}/y"),
+            lambda: FS.fsync_directory(f"{top}/dir"),
+        )
+        for call in calls:
+            with pytest.raises(EseError) as error:
+                call()
+            assert code(error) == Err.FileNotFound
+
+    def test_fsync_directory(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        FS.fsync_directory(str(tmp_path))
+        (tmp_path / "f").touch()
+        with pytest.raises(InvalidPath):
+            FS.fsync_directory(str(tmp_path / "f"))
+
+        def fail(number: int) -> None:
+            def fsync(_: int) -> None:
+                raise OSError(number, os.strerror(number))
+
+            monkeypatch.setattr(os, "fsync", fsync)
+
+        fail(errno.EINVAL)
+        FS.fsync_directory(str(tmp_path))  # a file system without such a thing
+        fail(errno.EIO)
+        with pytest.raises(IOFailure):
+            FS.fsync_directory(str(tmp_path))
+
+    def test_free_space_of_what_is_not_there_yet(self, tmp_path: Path) -> None:
+        assert FS.free_space(str(tmp_path / "not" / "yet")) > 0
+
+
+class TestLock:
+    def test_is_exclusive_and_can_be_taken_again(self, tmp_path: Path) -> None:
+        path = str(tmp_path / "lock")
+        with FS.lock(path):
+            with pytest.raises(EseError) as error:
+                FS.lock(path)
+            assert code(error) == Err.FileAccessDenied
+        with FS.lock(path):
+            pass
+
+    def test_holds_between_processes(self, tmp_path: Path) -> None:
+        path = str(tmp_path / "lock")
+        program = (
+            "import sys\n"
+            "from engine.files.real import RealFileSystem\n"
+            "from engine.errors import EseError\n"
+            "try:\n    RealFileSystem().lock(sys.argv[1])\n"
+            "except EseError as error:\n    print(error.code)\n"
+            "else:\n    print('taken')\n"
+        )
+
+        def attempt() -> str:
+            return subprocess.run(
+                [sys.executable, "-c", program, path],
+                capture_output=True,
+                text=True,
+                check=True,
+                cwd=Path(__file__).parents[2],
+            ).stdout.strip()
+
+        with FS.lock(path):
+            assert attempt() == "-1032"
+        assert attempt() == "taken"
+
+    def test_makes_no_folder(self, tmp_path: Path) -> None:
+        with pytest.raises(EseError) as error:
+            FS.lock(str(tmp_path / "none" / "lock"))
+        assert code(error) == Err.FileNotFound
+        assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"),
+    [
+        (errno.ENOENT, -1811),
+        (errno.EACCES, -1032),
+        (errno.EPERM, -1032),
+        (errno.ENOSPC, -1808),
+        (errno.EDQUOT, -1808),
+        (errno.EIO, -1022),
+        (errno.EMFILE, -1020),
+        (errno.ENFILE, -1020),
+        (errno.EEXIST, -1814),
+        (errno.ENOTDIR, -1023),
+        (errno.EISDIR, -1023),
+        (errno.ENAMETOOLONG, -1023),
+        (errno.EINVAL, -1023),
+        (errno.EROFS, -1809),
+        (errno.ENOMEM, -1011),
+        (errno.ENODATA, -1021),
+        (errno.EUCLEAN, -1121),
+        (errno.ESTALE, -1022),
+        (0, -1022),
+    ],
+)
+def test_system_errors_become_jet_codes(number: int, expected: int) -> None:
+    made = from_os_error(OSError(number, "text"), "/p", offset=5, doing="read")
+    assert (made.code, made.path, made.offset) == (expected, "/p", 5)
+    assert "read: text" in made.message
+
+
+def test_windows_numbers_go_first() -> None:
+    error = OSError(errno.EIO, "CRC")
+    error.winerror = 23  # type: ignore[attr-defined,unused-ignore]
+    assert code_of(error) == Err.DiskReadVerificationFailure
