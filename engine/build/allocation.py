@@ -46,7 +46,8 @@ class PageSpace:
     """The pages of one tree: `owned` and, of these, `free`.
 
     `step` is the least number of pages to ask the parent for; with `proportional` the request also grows with
-    what is owned (a quarter at first, later 1/16), so that the extents fit on one page whatever the size.
+    what is owned (a quarter at first, later 1/16), so that the extents fit on one page whatever the size.  What
+    was asked for in vain goes back with `release_tail`.
     """
 
     def __init__(self, parent: PageSpace | None, *, step: int = 1, proportional: bool = False) -> None:
@@ -74,6 +75,13 @@ class PageSpace:
     def take(self, count: int = 1) -> int:
         """Return the first of `count` consecutive pages, asking the parent when none are free; -1808 at the limit."""
         free = self.free
+        if count == 1 and free:
+            first, pages = free[0]
+            if pages > 1:
+                free[0] = Run(first + 1, pages - 1)
+            else:
+                del free[0]
+            return first
         for place, run in enumerate(free):
             if run.pages > count:
                 free[place] = Run(run.first + count, run.pages - count)
@@ -111,7 +119,12 @@ class PageSpace:
 
     def give_back(self, run: Run) -> None:
         """Take back pages that a child does not need."""
-        _append(self.free, run)
+        self.free.append(run)
+        self.free.sort()
+        joined: list[Run] = []
+        for each in self.free:
+            _append(joined, each)
+        self.free = joined
 
 
 class FileSpace(PageSpace):
@@ -126,6 +139,12 @@ class FileSpace(PageSpace):
             raise EseError.from_code(Err.DiskFull, f"{self.next_page + count} pages")
         _append(self.free, Run(self.next_page, count))
         self.next_page += count
+
+    def give_back(self, run: Run) -> None:
+        """Take back pages; those at the end make the file shorter again."""
+        super().give_back(run)
+        if self.free[-1].last + 1 == self.next_page:
+            self.next_page = self.free.pop().first
 
     def extend(self, count: int) -> None:
         """Add free pages at the end of the file."""

@@ -12,10 +12,19 @@ from __future__ import annotations
 
 import struct
 from itertools import accumulate
-from typing import Final
+from operator import or_
+from typing import Final, NamedTuple
 
 from engine.format.node import COMPRESSION_THRESHOLD, FLAG_SHIFT, NodeFlags, common_prefix
-from engine.format.page import TAG_SIZE, PageFlags, PageHeader, header_size, is_large
+from engine.format.page import (
+    LARGE_HEADER,
+    LARGEST_SMALL_PAGE,
+    SMALL_HEADER,
+    TAG_SIZE,
+    PageFlags,
+    header_size,
+    is_large,
+)
 
 TREE_FLAGS: Final = int(PageFlags.NEW_RECORD_FORMAT | PageFlags.NEW_CHECKSUM)
 """Flags of every page that is written."""
@@ -23,9 +32,12 @@ TREE_FLAGS: Final = int(PageFlags.NEW_RECORD_FORMAT | PageFlags.NEW_CHECKSUM)
 _PLAIN_COST: Final = 6
 """Tag and key size word."""
 _COMPRESSED_COST: Final = 8
-_COMPRESSED_BIT: Final = NodeFlags.COMPRESSED << FLAG_SHIFT
+_COMPRESSED_BIT: Final = int(NodeFlags.COMPRESSED) << FLAG_SHIFT
 _MOST_LINES: Final = 0x0FFF - 1
 _WORD = struct.Struct("<H")
+# PageHeader of engine.format.page without the fields that are zero in a new page.
+_SMALL = struct.Struct("<8xQIIIH2xHHI")
+_LARGE = struct.Struct("<8xQIIIH2xHHI24xI12x")
 _TWO_WORDS = struct.Struct("<HH")
 _TAG_WORDS: Final = tuple(struct.Struct(f"<{2 * count}H") for count in range(256))
 
@@ -35,32 +47,47 @@ def page_capacity(page_size: int) -> int:
     return page_size - header_size(page_size) - TAG_SIZE
 
 
+class PageHead(NamedTuple):
+    """What a page header says besides sizes and counts."""
+
+    pgno: int
+    objid: int
+    flags: int
+    dbtime: int
+    before: int = 0
+    after: int = 0
+
+
 def compose_page(
     page_size: int,
-    header: PageHeader,
+    head: PageHead,
     external: bytes,
     blobs: list[bytes],
     offset_flags: list[int] | None = None,
 ) -> bytes:
     """Return a whole page with zero checksums.
 
-    `header` gives pgno, objid, dbtime, siblings and flags; sizes and counts are filled in here.  `blobs` are
-    the lines, flags already in their first words on large pages; `offset_flags` those of small pages.
+    `blobs` are the lines, flags already in their first words on large pages; `offset_flags` those of small
+    pages.
     """
-    sizes = [len(each) for each in blobs]
+    sizes = [*map(len, blobs)]
     offsets = list(accumulate(sizes, initial=len(external)))
     used = offsets.pop()
     if offset_flags is not None:
-        offsets = [offset | flags for offset, flags in zip(offsets, offset_flags, strict=True)]
+        offsets = [*map(or_, offsets, offset_flags)]
     count = len(blobs) + 1
     words = [0] * (2 * count)
     sizes.reverse()
     offsets.reverse()
     words[0:-2:2], words[1:-1:2], words[-2] = sizes, offsets, len(external)
     tags = (_TAG_WORDS[count] if count < len(_TAG_WORDS) else struct.Struct(f"<{2 * count}H")).pack(*words)
-    start = header_size(page_size)
-    free = page_size - start - used - TAG_SIZE * count
-    packed = header._replace(free=free, mic_free=used, tag_state=count).pack(page_size)
+    pgno, objid, flags, dbtime, before, after = head
+    if page_size > LARGEST_SMALL_PAGE:
+        free = page_size - LARGE_HEADER - used - TAG_SIZE * count
+        packed = _LARGE.pack(dbtime, before, after, objid, free, used, count, flags, pgno)
+    else:
+        free = page_size - SMALL_HEADER - used - TAG_SIZE * count
+        packed = _SMALL.pack(dbtime, before, after, objid, free, used, count, flags)
     return b"".join((packed, external, *blobs, bytes(free), tags))
 
 
@@ -117,7 +144,7 @@ class PendingPage:
         """Return the bytes that the lines take uncompressed, as on a root page."""
         return sum(map(len, self.keys)) + sum(map(len, self.data)) + _PLAIN_COST * len(self.keys)
 
-    def compose(self, header: PageHeader) -> bytes:
+    def compose(self, head: PageHead) -> bytes:
         """Return the page, lines compressed against the prefix."""
         pack = _TWO_WORDS.pack
         if self._large:
@@ -127,15 +154,19 @@ class PendingPage:
                 else _WORD.pack(len(key)) + key + data
                 for key, data, shared in zip(self.keys, self.data, self.shares, strict=True)
             ]
-            return compose_page(self._page_size, header, self.prefix, blobs)
+            return compose_page(self._page_size, head, self.prefix, blobs)
         blobs = [
             pack(shared, len(key) - shared) + key[shared:] + data if shared else _WORD.pack(len(key)) + key + data
             for key, data, shared in zip(self.keys, self.data, self.shares, strict=True)
         ]
         flags = [_COMPRESSED_BIT if shared else 0 for shared in self.shares]
-        return compose_page(self._page_size, header, self.prefix, blobs, flags)
+        return compose_page(self._page_size, head, self.prefix, blobs, flags)
 
-    def compose_root(self, header: PageHeader, external: bytes) -> bytes:
+    def compose_root(self, head: PageHead, external: bytes) -> bytes:
         """Return a root page, whose lines are never compressed."""
         blobs = [_WORD.pack(len(key)) + key + data for key, data in zip(self.keys, self.data, strict=True)]
-        return compose_page(self._page_size, header, external, blobs)
+        return compose_page(self._page_size, head, external, blobs)
+
+
+assert _SMALL.size == SMALL_HEADER  # noqa: S101 - the layout is checked once, at import
+assert _LARGE.size == LARGE_HEADER  # noqa: S101

@@ -18,8 +18,8 @@ from engine.format.key import DEFAULT_KEY_MOST, Segment, compile_key, make_key
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from engine.build.rows import Raw
     from engine.build.schema import IndexDef
+    from engine.build.tagged import Raw
     from engine.format.column import ColumnDef
 
 

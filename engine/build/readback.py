@@ -29,7 +29,7 @@ from engine.space import read_page
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from engine.build.rows import Raw
+    from engine.build.tagged import Raw
     from engine.files.base import File
     from engine.format.column import ColumnDef
     from engine.format.page import Page

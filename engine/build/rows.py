@@ -4,8 +4,9 @@ A row is a mapping of column names to values, or a sequence with a value for eac
 definition.  A missing name takes the default, or the next number of an auto-increment column; None is null.
 Multi-valued columns take a value or a list of values.
 
-Hot path: `RowEncoder.encode`.  The usual row has no null in a fixed column: all of them are then packed by one
-`struct` call, and only a failure of that call leads to looking at each.
+Hot path: `RowEncoder.encode`.  The usual row mentions every column, has no null in a fixed column and only values
+of the right type; then the fixed columns are packed by one `struct` call and nothing is checked twice.  Anything
+else makes one of these steps fail, and the row is then looked at column by column.
 
 Source: database reference 6.1-6.5, 7.7.
 """
@@ -14,44 +15,37 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from engine.build.tagged import MISSING, TaggedEncoder
 from engine.errors import Err, EseError
-from engine.format.column import MOST_SHORT_BYTES, UNICODE, ColumnDef, ColumnFlags, ColumnType, Storage
-from engine.format.page import is_large
-from engine.format.record import (
-    FILLER,
-    INTRINSIC_LIMIT,
-    LONG,
-    NULL,
-    TWO,
-    Instance,
-    Tagged,
-    assemble,
-    null_bitmap,
-    pack_tagged,
-    tagged_field,
-)
+from engine.format.column import UNICODE, ColumnDef, ColumnFlags, ColumnType, Storage
+from engine.format.record import FILLER, NO_VARIABLE, NULL_VARIABLE, RECORD_HEAD, null_bitmap
 from engine.format.value import STRUCT_CODES, encoder, ole_date
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from engine.build.tagged import Raw
     from engine.format.value import Value
 
 Row: TypeAlias = "Mapping[str, Value | Sequence[Value] | None] | Sequence[Value | Sequence[Value] | None]"
-Raw: TypeAlias = "bytes | tuple[bytes, ...] | None"
-"""Stored form of a column: bytes, the instances of a multi-value, or None for null."""
 
-_CONVERSION_ERRORS: Final = (TypeError, ValueError, OverflowError, ArithmeticError, struct.error)
-
-
-class _Missing:
-    """Stands for a column that a row does not mention and whose default is not written into records."""
-
-
-_MISSING: Final = _Missing()
+CONVERSION_ERRORS: Final = (TypeError, ValueError, OverflowError, ArithmeticError, struct.error)
 _UNSIGNED: Final = (ColumnType.UNSIGNED_LONG, ColumnType.UNSIGNED_LONG_LONG)
+_MOST_VARIABLE: Final = 128
+_WORDS: Final = tuple(struct.Struct(f"<{count}H") for count in range(_MOST_VARIABLE + 1))
+
+
+def _several(places: Sequence[Any]) -> Callable[[Any], tuple[Any, ...]]:
+    """Return a function that picks these items of a sequence or mapping, always as a tuple."""
+    if len(places) > 1:
+        return itemgetter(*places)
+    if not places:
+        return lambda _: ()
+    only = places[0]
+    return lambda values: (values[only],)
 
 
 class RowEncoder:
@@ -59,7 +53,7 @@ class RowEncoder:
 
     `limit` is the longest record in bytes.  `separate` stores a long value and returns its reference; it is
     called for values longer than 1023 bytes and, longest first, for as many as needed to respect the limit.
-    After `encode`, `raw` holds the stored form of each column by position, for keys.
+    After `encode`, `raw` holds the stored form of the columns at the positions `wanted`, for keys.
     """
 
     def __init__(
@@ -69,23 +63,26 @@ class RowEncoder:
         page_size: int,
         limit: int,
         separate: Callable[[bytes], bytes],
+        *,
+        wanted: frozenset[int],
     ) -> None:
         self.columns = tuple(columns)
         self.raw: list[Raw] = [None] * len(columns)
         self.high_water: int | None = None
         """Highest auto-increment value so far; None without such a column."""
-        self._large = is_large(page_size)
         self._limit = limit
-        self._separate = separate
-        self._encode = [encoder(column.type, column.code_page) for column in columns]
-        self._names = [
+        self._wanted = wanted
+        self._encoders = [encoder(column.type, column.code_page) for column in columns]
+        self._by_name = [
             (column.name, _when_missing(column, default)) for column, default in zip(columns, defaults, strict=True)
         ]
-        self._known = frozenset(column.name for column in columns)
+        self._names = frozenset(column.name for column in columns)
+        self._get_all = _several([column.name for column in columns])
         self._counter = self._find_counter()
         self._plan_fixed()
-        self._variable = [place for place, column in enumerate(columns) if column.storage is Storage.VARIABLE]
-        self._tagged = [place for place, column in enumerate(columns) if column.storage is Storage.TAGGED]
+        self._plan_variable()
+        tagged = [place for place, column in enumerate(columns) if column.storage is Storage.TAGGED]
+        self._tagged = TaggedEncoder(self, tagged, page_size, separate) if tagged else None
 
     def _find_counter(self) -> int | None:
         places = [place for place, each in enumerate(self.columns) if each.flags & ColumnFlags.AUTO_INCREMENT]
@@ -99,29 +96,35 @@ class RowEncoder:
     def _plan_fixed(self) -> None:
         """Prepare the one `struct` call that packs all fixed columns."""
         self._fixed = [place for place, column in enumerate(self.columns) if column.storage is Storage.FIXED]
-        codes = "<"
-        steps: list[tuple[int, Callable[[Any], Any] | None]] = []
+        self._get_fixed = _several(self._fixed)
+        codes, at = "<", 0
+        steps: list[tuple[int, Callable[[Any], Any]]] = []
         slices: list[tuple[int, int, int]] = []
-        at = 0
-        for place in self._fixed:
+        for order, place in enumerate(self._fixed):
             column = self.columns[place]
             code = STRUCT_CODES.get(column.type)
             codes += code or f"{column.size}s"
             if column.type is ColumnType.DATE_TIME:
-                steps.append((place, ole_date))
-            elif code:
-                steps.append((place, None))
-            else:
-                steps.append((place, self._padded(place)))
-            slices.append((place, at, at + column.size))
+                steps.append((order, ole_date))
+            elif not code:
+                steps.append((order, self._padded(place)))
+            if place in self._wanted:
+                slices.append((place, at, at + column.size))
             at += column.size
         self._pack_fixed = struct.Struct(codes).pack
         self._fixed_steps, self._fixed_slices = steps, slices
         self._no_nulls = null_bitmap([False] * len(self._fixed))
 
+    def _plan_variable(self) -> None:
+        self._variable = [
+            (place, self._encoders[place], column.size, column.default is not None)
+            for place, column in enumerate(self.columns)
+            if column.storage is Storage.VARIABLE
+        ]
+
     def _padded(self, place: int) -> Callable[[Any], bytes]:
         """Return the encoder of a fixed column of bytes: exact size, text filled with spaces, binary with zeros."""
-        column, encode = self.columns[place], self._encode[place]
+        column, encode = self.columns[place], self._encoders[place]
         fill = b"\0"
         if column.type.is_text:
             fill = " ".encode("utf-16-le" if column.code_page == UNICODE else "ascii")
@@ -141,33 +144,33 @@ class RowEncoder:
         a record that no page can hold, -1003 for a value that is not of the column's type.
         """
         values = self._values(row)
-        raw = self.raw
         try:
-            packed = [values[place] if step is None else step(values[place]) for place, step in self._fixed_steps]
-            fixed = self._pack_fixed(*packed)
-        except _CONVERSION_ERRORS:
+            fixed_values: Any = self._get_fixed(values)
+            if self._fixed_steps:
+                fixed_values = list(fixed_values)
+                for order, step in self._fixed_steps:
+                    fixed_values[order] = step(fixed_values[order])
+            fixed = self._pack_fixed(*fixed_values)
+        except CONVERSION_ERRORS:
             last, fixed = self._fixed_slowly(values)
         else:
             for place, start, end in self._fixed_slices:
-                raw[place] = fixed[start:end]
+                self.raw[place] = fixed[start:end]
             last = len(self._fixed)
             fixed += self._no_nulls
-        variable = self._encode_variable(values) if self._variable else []
-        fields = self._encode_tagged(values) if self._tagged else []
-        record = assemble(last, fixed, variable, self._pack_tagged(fields))
-        while len(record) > self._limit:
-            self._move_out(fields, len(record))
-            record = assemble(last, fixed, variable, self._pack_tagged(fields))
-        return record
+        ends, parts = self._encode_variable(values) if self._variable else ((), ())
+        head = RECORD_HEAD.pack(last, NO_VARIABLE + len(ends), RECORD_HEAD.size + len(fixed))
+        whole = b"".join((head, fixed, _WORDS[len(ends)].pack(*ends), *parts))
+        if self._tagged is None:
+            if len(whole) > self._limit:
+                raise EseError.from_code(Err.RecordTooBig, f"{len(whole)} bytes, at most {self._limit}")
+            return whole
+        return whole + self._tagged.encode(values, self._limit - len(whole))
 
     def _values(self, row: Row) -> list[Any]:
-        """Return a value for each column, `_MISSING` only for tagged columns with a default."""
+        """Return a value for each column, `MISSING` where the caller named none and the default is not written."""
         if isinstance(row, Mapping):
-            if not row.keys() <= self._known:
-                unknown = ", ".join(sorted(map(str, row.keys() - self._known)))
-                raise EseError.from_code(Err.ColumnNotFound, unknown)
-            get = row.get
-            values = [get(name, missing) for name, missing in self._names]
+            values = self._by_names(row)
         else:
             values = list(row)
             if len(values) != len(self.columns):
@@ -176,9 +179,21 @@ class RowEncoder:
             self._count(values, self._counter)
         return values
 
+    def _by_names(self, row: Mapping[str, Any]) -> list[Any]:
+        if len(row) == len(self._by_name):
+            try:
+                return list(self._get_all(row))
+            except KeyError:
+                pass  # as many names, but not the same: said below
+        if not row.keys() <= self._names:
+            unknown = ", ".join(sorted(map(str, row.keys() - self._names)))
+            raise EseError.from_code(Err.ColumnNotFound, unknown)
+        get = row.get
+        return [get(name, missing) for name, missing in self._by_name]
+
     def _count(self, values: list[Any], place: int) -> None:
         given, high = values[place], self.high_water or 0
-        if given is _MISSING or given is None:
+        if given is MISSING or given is None:
             given = values[place] = high + 1
             bits = 8 * self.columns[place].size
             if given >> (bits - (self.columns[place].type not in _UNSIGNED)):
@@ -190,115 +205,66 @@ class RowEncoder:
         """Encode fixed columns one by one; return (last one present, bytes with null bitmap)."""
         for place in self._fixed:
             value = values[place]
-            self.raw[place] = None if value is None else self._one(place, value)
+            self.raw[place] = None if value is None else self.one(place, value)
         last = len(self._fixed)
         # A null at the end is left out, unless a default would then take its place.
         while last and self.raw[place := self._fixed[last - 1]] is None and self.columns[place].default is None:
-            self._check_null(place)
+            self.check_null(place)
             last -= 1
         parts, nulls = [], []
         for place in self._fixed[:last]:
             raw = self.raw[place]
             if raw is None:
-                self._check_null(place)
+                self.check_null(place)
             parts.append(raw if isinstance(raw, bytes) else FILLER * self.columns[place].size)
             nulls.append(raw is None)
         return last, b"".join(parts) + null_bitmap(nulls)
 
-    def _check_null(self, place: int) -> None:
+    def check_null(self, place: int) -> None:
+        """Raise -1504 when a column must not be null."""
         if self.columns[place].flags & ColumnFlags.NOT_NULL:
             raise EseError.from_code(Err.NullInvalid, self.columns[place].name)
 
-    def _one(self, place: int, value: Any) -> bytes:
+    def one(self, place: int, value: Any) -> bytes:
         """Return the stored form of one value, checked against the column."""
         column = self.columns[place]
         try:
-            raw = self._padded(place)(value) if column.storage is Storage.FIXED else self._encode[place](value)
-        except _CONVERSION_ERRORS as error:
+            raw = self._padded(place)(value) if column.storage is Storage.FIXED else self._encoders[place](value)
+        except CONVERSION_ERRORS as error:
             raise EseError.from_code(Err.InvalidParameter, f"{column.name}: {error}") from error
         if column.size and len(raw) > column.size:
             raise EseError.from_code(Err.ColumnTooBig, f"{column.name}: {len(raw)} bytes, at most {column.size}")
         return raw
 
-    def _encode_variable(self, values: list[Any]) -> list[bytes | None]:
-        variable: list[bytes | None] = []
-        present = 0
-        for place in self._variable:
+    def _encode_variable(self, values: list[Any]) -> tuple[Sequence[int], Sequence[bytes]]:
+        """Return (end offsets, data); columns after the last one present are left out."""
+        ends: list[int] = []
+        parts: list[bytes] = []
+        at = present = 0
+        for place, encode, most, has_default in self._variable:
             value = values[place]
-            raw = None
             if value is None:
-                self._check_null(place)
-            else:
-                raw = self._one(place, value)
-            self.raw[place] = raw
-            variable.append(raw)
-            if raw is not None or self.columns[place].default is not None:
-                present = len(variable)
-        return variable[:present]
-
-    def _encode_tagged(self, values: list[Any]) -> list[Tagged]:
-        fields = []
-        for place in self._tagged:
-            value, column = values[place], self.columns[place]
-            if value is None or value is _MISSING:
-                self.raw[place] = column.default if value is _MISSING else None
-                if value is None:
-                    self._check_null(place)
-                    if column.default is not None:
-                        fields.append(Tagged(column.id, (), NULL))
+                self.check_null(place)
+                self.raw[place] = None
+                ends.append(at | NULL_VARIABLE)
+                if has_default:
+                    present = len(ends)
                 continue
-            header = LONG if column.type.is_long else 0
-            if isinstance(value, (list, tuple)):
-                raws = self._several(place, value)
-                if not raws:
-                    self.raw[place] = None
-                    continue
-                self.raw[place] = raws if len(raws) > 1 else raws[0]
-                # Small pages keep two short values in the form that needs no directory.
-                if len(raws) == 2 and not header and not self._large and max(map(len, raws)) <= MOST_SHORT_BYTES:  # noqa: PLR2004
-                    header = TWO
-            else:
-                raws = (self._one(place, value),)
-                self.raw[place] = raws[0]
-            fields.append(Tagged(column.id, tuple(self._instance(raw, header) for raw in raws), header))
-        fields.sort(key=lambda field: field.id)
-        return fields
-
-    def _several(self, place: int, values: Sequence[Any]) -> tuple[bytes, ...]:
-        column = self.columns[place]
-        if not column.multi_valued and len(values) > 1:
-            raise EseError.from_code(Err.InvalidParameter, f"{column.name} holds one value, not {len(values)}")
-        if any(value is None for value in values):
-            raise EseError.from_code(Err.NullInvalid, f"{column.name}: null within a multi-value")
-        return tuple(self._one(place, value) for value in values)
-
-    def _instance(self, raw: bytes, header: int) -> Instance:
-        if header & LONG and len(raw) > INTRINSIC_LIMIT:
-            return Instance(self._separate(raw), separated=True)
-        return Instance(raw)
-
-    def _pack_tagged(self, fields: list[Tagged]) -> bytes:
-        if not fields:
-            return b""
-        return pack_tagged([(field.id, False, *tagged_field(field)) for field in fields], large=self._large)
-
-    def _move_out(self, fields: list[Tagged], size: int) -> None:
-        """Separate the longest long value that is still in the record."""
-        longest, found = 8, None
-        for number, field in enumerate(fields):
-            if field.header & LONG:
-                for order, instance in enumerate(field.instances):
-                    if not instance.separated and len(instance.data) > longest:
-                        longest, found = len(instance.data), (number, order)
-        if found is None:
-            raise EseError.from_code(Err.RecordTooBig, f"{size} bytes, at most {self._limit}")
-        field = fields[found[0]]
-        instances = list(field.instances)
-        instances[found[1]] = Instance(self._separate(instances[found[1]].data), separated=True)
-        fields[found[0]] = Tagged(field.id, tuple(instances), field.header)
+            try:
+                data = encode(value)
+            except CONVERSION_ERRORS:
+                data = self.one(place, value)
+            if len(data) > most:
+                data = self.one(place, value)
+            self.raw[place] = data
+            parts.append(data)
+            at += len(data)
+            ends.append(at)
+            present = len(ends)
+        return ends[:present], parts
 
 
 def _when_missing(column: ColumnDef, default: Value | None) -> Any:
     """Return what stands for a column that a mapping does not name."""
     by_itself = column.storage is Storage.TAGGED and column.default is not None
-    return _MISSING if by_itself or column.flags & ColumnFlags.AUTO_INCREMENT else default
+    return MISSING if by_itself or column.flags & ColumnFlags.AUTO_INCREMENT else default

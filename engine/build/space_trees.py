@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from engine.build.compose import TREE_FLAGS, PendingPage, page_capacity
-from engine.build.tree import page_header
+from engine.build.compose import TREE_FLAGS, PageHead, PendingPage, page_capacity
 from engine.errors import Err, EseError
 from engine.format.node import EMPTY_SPLIT_BUFFER, Extent, RootHeader, SpaceFlags, SpaceHeader
 from engine.format.page import PageFlags
@@ -69,5 +68,5 @@ def _write_extents(sink: PageSink, pgno: int, objid: int, flags: int, runs: list
             break
     if len(page.keys) < len(runs) or page.root_size() + len(EMPTY_SPLIT_BUFFER) > page_capacity(sink.page_size):
         raise EseError.from_code(Err.DiskFull, f"{len(runs)} extents do not fit on page {pgno}", page=pgno)
-    header = page_header(pgno, objid, flags, sink.next_dbtime())
-    sink.write_page(pgno, page.compose_root(header, EMPTY_SPLIT_BUFFER))
+    head = PageHead(pgno, objid, int(flags), sink.next_dbtime())
+    sink.write_page(pgno, page.compose_root(head, EMPTY_SPLIT_BUFFER))

@@ -207,7 +207,14 @@ class SystemTables:
         columns, primary, _ = definition
         defined = define_columns(columns)
         limit = record_limit(context.page_size, DEFAULT_KEY_MOST)
-        encoder = RowEncoder(defined, [each.default for each in columns], context.page_size, limit, _never_separate)
+        encoder = RowEncoder(
+            defined,
+            [each.default for each in columns],
+            context.page_size,
+            limit,
+            _never_separate,
+            wanted=frozenset(primary.positions),
+        )
         space = PageSpace(context.space)
         space.own(root, 1)
         tree = TreeBuilder(context.sink, space, root, objid, TreeKind.TABLE, density=density)

@@ -61,7 +61,7 @@ if TYPE_CHECKING:
 FDP_PARENT_OF_TABLES: Final = 1
 _DBK = struct.Struct(">I")
 _DBK_SIZE: Final = 4
-_LV_STEP: Final = 16
+_STEP: Final = 16
 _LV_DENSITY: Final = 100
 
 
@@ -138,7 +138,7 @@ class TableBuilder:
         self._check_index_names()
         self._objid = context.next_objid()
         self._secondary_objids = [context.next_objid() for _ in self._secondary]
-        self._space = PageSpace(context.space)
+        self._space = PageSpace(context.space, step=_STEP)
         root = self._space.take()
         if self._secondary or any(column.type.is_long for column in self.columns):
             self._space.take_space_trees()
@@ -151,6 +151,7 @@ class TableBuilder:
             page_size,
             record_limit(page_size, key_most),
             self._separate,
+            wanted=frozenset(place for each in (self._primary, *self._secondary) if each for place in each.positions),
         )
         self._sorters: list[EntrySorter] = []
 
@@ -162,7 +163,7 @@ class TableBuilder:
     def _separate(self, value: bytes) -> bytes:
         """Store a long value outside its record; the tree is made when the first one comes."""
         if self._long_values is None:
-            space = PageSpace(self._space, step=_LV_STEP, proportional=True)
+            space = PageSpace(self._space, step=_STEP, proportional=True)
             root = space.take()
             space.take_space_trees()
             context = self._context
@@ -221,6 +222,7 @@ class TableBuilder:
             self._build_index(each, objid, sorter)
             for each, objid, sorter in zip(self._secondary, self._secondary_objids, self._sorters, strict=False)
         ]
+        self._space.release_tail()
         high_water = self._rows.high_water if context.auto_increment_in_root else None
         write_tree_root(context.sink, self._tree, FDP_PARENT_OF_TABLES, auto_increment=high_water)
         lv_info = None if long_values is None else _info(long_values.tree, long_values.count)
@@ -229,7 +231,7 @@ class TableBuilder:
         return TableInfo(self.name, _info(self._tree), by_name, lv_info, catalog)
 
     def _build_index(self, index: IndexDef, objid: int, sorter: EntrySorter) -> TreeInfo:
-        space = PageSpace(self._space)
+        space = PageSpace(self._space, step=_STEP)
         kind = TreeKind.UNIQUE_INDEX if index.flags & IndexFlags.UNIQUE else TreeKind.INDEX
         tree = TreeBuilder(self._context.sink, space, space.take(), objid, kind, density=index.index.density)
         try:
@@ -240,6 +242,7 @@ class TableBuilder:
             raise
         sorter.close()
         tree.finish()
+        space.release_tail()
         write_tree_root(self._context.sink, tree, self._tree.root)
         return _info(tree)
 

@@ -15,16 +15,20 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
-from engine.build.compose import TREE_FLAGS, PendingPage, page_capacity
+from engine.build.compose import TREE_FLAGS, PageHead, PendingPage, page_capacity
 from engine.errors import Err, EseError
 from engine.format.node import child_data, separator
-from engine.format.page import PageFlags, PageHeader
+from engine.format.page import PageFlags
 
 if TYPE_CHECKING:
     from engine.build.allocation import PageSpace
     from engine.build.sink import PageSink, PageStream
 
 _FULL: Final = 100
+# Plain integers: a page is made every few microseconds, and enumeration arithmetic takes one.
+_ROOT: Final = int(PageFlags.ROOT)
+_LEAF: Final = int(PageFlags.LEAF)
+_PARENT_OF_LEAF: Final = int(PageFlags.PARENT_OF_LEAF)
 ROOT_HEADER_BYTES: Final = 25
 """Room for the larger form of a root's external header."""
 
@@ -41,11 +45,6 @@ class TreeKind(Enum):
     def unique(self) -> bool:
         """Whether keys alone tell entries apart."""
         return self is not TreeKind.INDEX
-
-
-def page_header(pgno: int, objid: int, flags: int, dbtime: int, *, before: int = 0, after: int = 0) -> PageHeader:
-    """Return a header for `compose_page` to complete."""
-    return PageHeader(0, dbtime, before, after, objid, 0, 0, 0, 0, PageFlags(flags), pgno=pgno)
 
 
 class TreeBuilder:
@@ -121,16 +120,9 @@ class TreeBuilder:
 
     def _emit_leaf(self, after: int) -> None:
         """Put out the pending leaf and then the internal pages that are ready."""
-        flags = self._base | PageFlags.LEAF
-        header = page_header(
-            self._pgno,
-            self.objid,
-            flags,
-            self._sink.next_dbtime(),
-            before=self._before,
-            after=after,
-        )
-        self._stream.put(self._pgno, self._leaf.compose(header))
+        dbtime = self._sink.next_dbtime()
+        head = PageHead(self._pgno, self.objid, self._base | _LEAF, dbtime, self._before, after)
+        self._stream.put(self._pgno, self._leaf.compose(head))
         self._leaf.reset()
         for pgno, page in self._ready:
             self._stream.put(pgno, page)
@@ -149,10 +141,10 @@ class TreeBuilder:
     def _close_internal(self, level: int, bound: bytes) -> None:
         """End the pending page of a level; its page number is consecutive, the page itself waits for its leaf."""
         pgno = self.space.take()
-        flags = self._base | (0 if level else PageFlags.PARENT_OF_LEAF)
-        header = page_header(pgno, self.objid, flags, self._sink.next_dbtime())
+        flags = self._base | (0 if level else _PARENT_OF_LEAF)
+        head = PageHead(pgno, self.objid, flags, self._sink.next_dbtime())
         page = self._levels[level]
-        self._ready.append((pgno, page.compose(header)))
+        self._ready.append((pgno, page.compose(head)))
         page.reset()
         self._add_child(level + 1, bound, pgno)
 
@@ -171,7 +163,7 @@ class TreeBuilder:
         room = page_capacity(self._sink.page_size) - ROOT_HEADER_BYTES
         leaf = self._leaf
         if not self._levels and leaf.root_size() <= room:
-            self._top, self._root_flags = leaf, PageFlags.LEAF
+            self._top, self._root_flags = leaf, _LEAF
         else:
             if leaf.keys:
                 if not self._pgno:
@@ -191,12 +183,12 @@ class TreeBuilder:
             self._close_internal(level, b"")
             level += 1
         self._top = self._levels[level]
-        self._root_flags = 0 if level else PageFlags.PARENT_OF_LEAF
+        self._root_flags = 0 if level else _PARENT_OF_LEAF
 
     def write_root(self, external: bytes) -> None:
         """Write the root page with its external header; after `finish`."""
         if self._top is None:
             raise EseError.from_code(Err.InternalError, f"tree {self.objid} is not finished")
-        flags = self._base | PageFlags.ROOT | self._root_flags
-        header = page_header(self.root, self.objid, flags, self._sink.next_dbtime())
-        self._sink.write_page(self.root, self._top.compose_root(header, external))
+        flags = self._base | _ROOT | self._root_flags
+        head = PageHead(self.root, self.objid, flags, self._sink.next_dbtime())
+        self._sink.write_page(self.root, self._top.compose_root(head, external))

@@ -55,10 +55,13 @@ _SMALL_NULL: Final = 0x2000
 _SMALL_OFFSET: Final = 0x1FFF
 _LARGE_OFFSET: Final = 0x7FFF
 _OFFSET: Final = 0x7FFF
-_TOP: Final = 0x8000
+NULL_VARIABLE: Final = 0x8000
+"""Bit of a variable column's end offset; in a multi-value's directory: that instance is separated."""
+_TOP: Final = NULL_VARIABLE
 _TAG_SIZE: Final = 4
 
-_HEAD = struct.Struct("<BBH")
+RECORD_HEAD = struct.Struct("<BBH")
+"""Last fixed column, last variable column, end of the fixed part."""
 _WORD = struct.Struct("<H")
 _TWO_WORDS = struct.Struct("<HH")
 
@@ -138,9 +141,9 @@ class RecordLayout:
     def decode(self, data: bytes | memoryview) -> Record:
         """Take a record apart; -358 when a length or offset leaves it.  Copies the values."""
         data = bytes(data)
-        if len(data) < _HEAD.size:
+        if len(data) < RECORD_HEAD.size:
             raise _bad(f"{len(data)} bytes")
-        last_fixed, last_variable, end_fixed = _HEAD.unpack_from(data)
+        last_fixed, last_variable, end_fixed = RECORD_HEAD.unpack_from(data)
         record = Record()
         bitmap_size = -(-last_fixed // 8)
         if last_fixed > LAST_FIXED or last_variable < NO_VARIABLE:
@@ -197,7 +200,7 @@ def _decode_variable(record: Record, data: bytes, directory: int, count: int) ->
 
 def assemble(last_fixed: int, fixed: bytes, variable: Sequence[bytes | None], tagged: bytes) -> bytes:
     """Join the parts of a record; `fixed` includes the null bitmap, `variable` starts at column 128."""
-    head = _HEAD.pack(last_fixed, NO_VARIABLE + len(variable), _HEAD.size + len(fixed))
+    head = RECORD_HEAD.pack(last_fixed, NO_VARIABLE + len(variable), RECORD_HEAD.size + len(fixed))
     if not variable:
         return head + fixed + tagged
     ends = accumulate(0 if value is None else len(value) for value in variable)
