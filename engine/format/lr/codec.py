@@ -69,6 +69,10 @@ class Record:
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and _values(self) == _values(other)
 
+    def __ne__(self, other: object) -> bool:
+        # The tuple's own would win otherwise, and it knows no types.
+        return not self == other
+
     def __hash__(self) -> int:
         return hash((type(self), *_values(self)))
 
