@@ -137,6 +137,11 @@ class StreamingBackup:
         return [each for each in self.host.attached() if each.logged and not each.read_only]
 
     @property
+    def copies(self) -> list[DatabaseCopy]:
+        """The databases that were copied to their end."""
+        return list(self._copied.values())
+
+    @property
     def log_file_size(self) -> int:
         """Bytes of one log file."""
         return self.host.writer.header.file_size
