@@ -40,6 +40,10 @@ WARN_GENERATION: Final = 0x40000000
 """From here on the end of the numbering is announced (event 514)."""
 
 
+RESERVED_GENERATIONS: Final = 16
+"""Generations at the end of the numbering that are left for ending well."""
+
+
 class LogOwner(Protocol):
     """What the writer asks of the instance when a generation begins.  Called with the writer's lock held."""
 
@@ -187,6 +191,16 @@ class LogWriter:
     def tip(self) -> LgPos:
         """End of what is durable: a record is on the disk when its position is below."""
         return self._tip
+
+    @property
+    def dbms_param(self) -> DbmsParam:
+        """The settings of the instance, as headers and Init2 records carry them."""
+        return self._dbms_param
+
+    @property
+    def near_end(self) -> bool:
+        """Whether so few generations are left that a backup, which begins one, had better not start."""
+        return self.generation > LAST_GENERATION - RESERVED_GENERATIONS
 
     @property
     def failed(self) -> bool:

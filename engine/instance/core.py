@@ -1,0 +1,498 @@
+"""The instance: one log stream and the databases attached to it.
+
+    with Instance("demo", path="/data") as instance:
+        with instance.session() as session:
+            session.attach("/data/a.edb")
+        instance.backup("/backup")
+
+Nothing on disk is touched before `init`.  `term` leaves the databases clean and the stream ended by a Term2
+record, so that any engine can go on with it.
+Source: jet-api reference 2.2, 2.6, 6.4; log reference 6.5.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from contextlib import ExitStack, suppress
+from typing import TYPE_CHECKING, Any, Self
+
+import engine
+from engine.backup.sequence import backup_instance
+from engine.backup.slot import BackupSlot
+from engine.env import Environment
+from engine.errors import Err, EseError
+from engine.events import EventLog
+from engine.format.lr import Init2, ShutDownMark, Term2
+from engine.instance.attachments import Attachments
+from engine.instance.info import DatabaseInfo, InstanceInfo, LogInfo
+from engine.instance.opening import Folders
+from engine.instance.registry import REGISTRY, world_of
+from engine.instance.starting import Starter
+from engine.instance.state import ATTACHED_STATES, InstanceState, refusal
+from engine.log.checkpoint_file import read_checkpoint_file
+from engine.log.truncate import archives
+from engine.params import PROCESS, Param, Parameters, SharedParameters
+from engine.session import AttachResult, Session
+from engine.types import LGPOS_MIN, BackupOptions, InitOptions, LgPos, LogTime, TermOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from types import TracebackType
+
+    from engine.attached import AttachedDatabase
+    from engine.backup.result import BackupResult
+    from engine.format.names import LogNames
+    from engine.instance.keeper import LogKeeper
+    from engine.log.writer import LogWriter
+    from engine.monitor import Monitor
+    from engine.recovery.result import RecoveryResult
+    from engine.types import ProgressCallback, StrPath
+
+FIRST_PROCID = 5
+"""Number that the first session of a user gets in the log."""
+
+_STOPPED_CHECKPOINT_DEPTH = 16384
+_ANY_TERM = TermOptions.COMPLETE | TermOptions.ABRUPT | TermOptions.STOP_BACKUP | TermOptions.DIRTY
+
+
+class Instance:
+    """An instance of the engine; see the module's text.  Safe from any thread.
+
+    `path` sets system, log and temp folder at once; `log_file_size` is in KiB.  What is left None is as `params`,
+    or else the default of the parameter, says.  `shared` is the store of the process-wide parameters: by default
+    the instance has a copy of its own, so that instances with different page sizes can live side by side.
+    Raises -1214 when there are too many instances and -1086 when the name is in use.
+    """
+
+    def __init__(  # noqa: PLR0913 - the settings people use most have names
+        self,
+        name: str | None = None,
+        *,
+        path: StrPath | None = None,
+        base_name: str | None = None,
+        page_size: int | None = None,
+        log_file_size: int | None = None,
+        circular_log: bool | None = None,
+        recovery: bool | None = None,
+        create_path_if_not_exist: bool | None = None,
+        params: Mapping[Param | int | str, Any] | None = None,
+        template: Parameters | None = None,
+        shared: SharedParameters | None = None,
+        env: Environment | None = None,
+    ) -> None:
+        self.env = env or Environment()
+        self.name = name or ""
+        self.world = world_of(self.env.fs)
+        self.folders: tuple[str, str] | None = None
+        self.database_paths: dict[str, bool] = {}
+        self.state = InstanceState.CREATED
+        self.slot = BackupSlot()
+        self.params = Parameters(
+            params, shared=_copy_of(PROCESS) if shared is None else shared, template=template, fs=self.env.fs
+        )
+        folder = None if path is None else os.fspath(path)
+        given: dict[Param, Any] = {
+            Param.SystemPath: folder,
+            Param.LogFilePath: folder,
+            Param.BaseName: base_name,
+            Param.DatabasePageSize: page_size,
+            Param.LogFileSize: log_file_size,
+            Param.CircularLog: circular_log,
+            Param.Recovery: None if recovery is None else "on" if recovery else "off",
+            Param.CreatePathIfNotExist: create_path_if_not_exist,
+        }
+        for param, value in given.items():
+            if value is not None:
+                self.params[param] = value
+        self.events = EventLog(
+            source=self.params.event_source, instance=self.name, settings=self.params, now=self.env.now
+        )
+        self._lock = threading.RLock()
+        self._replaying = False
+        self._resources = ExitStack()
+        self._writer: LogWriter | None = None
+        self._keeper: LogKeeper | None = None
+        self._attachments: Attachments | None = None
+        self._names: LogNames | None = None
+        self._run_began = LGPOS_MIN
+        self._sessions: list[Session] = []
+        self.number = REGISTRY.add(self, limit=self.params.max_instances)
+
+    # -- where it is --
+
+    @property
+    def log_folder(self) -> str:
+        """Absolute path of the folder of the log files, without a delimiter at its end."""
+        return self.env.fs.absolute(self.params.log_file_path)
+
+    @property
+    def system_folder(self) -> str:
+        """Absolute path of the folder of the checkpoint file."""
+        return self.env.fs.absolute(self.params.system_path)
+
+    @property
+    def names(self) -> LogNames:
+        """How the log files are named; -1029 before init."""
+        if self._names is None:
+            raise EseError.from_code(Err.NotInitialized)
+        return self._names
+
+    @property
+    def writer(self) -> LogWriter:
+        """The log writer; -516 when logging is off, -1029 before init."""
+        if self._writer is None:
+            code = Err.NotInitialized if self._keeper is None else Err.LoggingDisabled
+            raise EseError.from_code(code)
+        return self._writer
+
+    @property
+    def log(self) -> LogInfo:
+        """The log stream, as it is now."""
+        writer, keeper = self.writer, self._running_keeper()
+        closed = archives(self.env.fs, self.log_folder, self.names)
+        checkpoint = None if keeper.checkpoint is None else keeper.checkpoint.value
+        position = keeper.checkpoint_position()
+        return LogInfo(
+            current_generation=writer.generation,
+            checkpoint_generation=position.generation,
+            checkpoint=position,
+            generations_on_disk=range(min(closed, default=writer.generation), writer.generation + 1),
+            signature=writer.signature,
+            last_full_backup=LGPOS_MIN if checkpoint is None else checkpoint.full_backup,
+            last_incremental_backup=LGPOS_MIN if checkpoint is None else checkpoint.incremental_backup,
+        )
+
+    def attached(self) -> Sequence[AttachedDatabase]:
+        """Return all attached databases by number, read-only and unlogged ones included."""
+        return [] if self._keeper is None else self._keeper.attached()
+
+    def databases(self) -> list[DatabaseInfo]:
+        """Return what is to be known of the attached databases."""
+        return [
+            DatabaseInfo(
+                each.path, each.dbid, each.size_bytes, each.page_size, each.read_only, each.logged, each.header
+            )
+            for each in self.attached()
+        ]
+
+    def info(self) -> InstanceInfo:
+        """Return the row of JetGetInstanceInfo."""
+        return InstanceInfo(
+            self.number, self.name, tuple(each.path for each in self.attached() if each.logged and not each.read_only)
+        )
+
+    # -- init --
+
+    def init(
+        self,
+        options: InitOptions = InitOptions.NONE,
+        *,
+        progress: ProgressCallback | None = None,
+        stop_at: LgPos | None = None,
+        map_databases: Mapping[StrPath, StrPath] | None = None,
+    ) -> RecoveryResult:
+        """Open the log stream, or begin a new one; recover first when the last run did not end well.
+
+        Afterwards no database is attached.  `map_databases` says where databases lie now that the logs know by
+        another path.  -1030 when called twice, -1032 when another process has the log folder, -1023 for a missing
+        folder, and the errors of the log stream.
+        """
+        with self._lock:
+            if self.state is not InstanceState.CREATED:
+                code = Err.InvalidParameter if self.state is InstanceState.TERMINATED else Err.AlreadyInitialized
+                raise EseError.from_code(code)
+            self.state = InstanceState.RECOVERING
+            self.params.freeze()
+        started = time.monotonic()
+        version = [*engine.__version__.split("."), "0"][:4]
+        self.events.report(102, str(self.number), *version)
+        starter = Starter(
+            self.env,
+            self.events,
+            self.params,
+            self.slot,
+            Folders(self.log_folder, self.system_folder),
+            self._resources,
+            options=options,
+            progress=progress,
+            stop_at=stop_at,
+            map_databases={os.fspath(old): os.fspath(new) for old, new in (map_databases or {}).items()},
+        )
+        try:
+            REGISTRY.claim_folders(self, self.system_folder, self.log_folder, self.params.base_name)
+            self._replaying = True
+            starter.start()
+        except BaseException as error:
+            self._replaying = False
+            self._release()
+            # After a failed init the object is as it was created: the caller may set things right and try again.
+            self.state = InstanceState.CREATED
+            if isinstance(error, EseError):
+                self.events.report(104, str(self.number), str(error.code), "")
+            raise
+        self._replaying = False
+        self._names, self._keeper, self._writer = starter.names, starter.keeper, starter.writer
+        self._attachments = Attachments(self, self.env, self.events, self.params, starter.keeper, starter.writer)
+        try:
+            if starter.writer is not None:
+                settings = starter.writer.dbms_param
+                self._run_began = starter.writer.append(Init2(settings, self.env.log_time()).pack())
+                # The run must be known to the log before anything happens in it.
+                starter.writer.flush()
+        except BaseException:
+            self._release()
+            self.state = InstanceState.CREATED
+            raise
+        self.state = InstanceState.RUNNING
+        seconds = time.monotonic() - started
+        self.events.report(105, str(self.number), str(int(seconds)), f"[1] {seconds:.6f}", "RBSOn = 0 ")
+        return starter.result
+
+    # -- databases --
+
+    def session(self) -> Session:
+        """Begin a session; -1059 when there are too many."""
+        with self._lock:
+            self._check()
+            if len(self._sessions) >= self.params.max_sessions:
+                raise EseError.from_code(Err.OutOfSessions, f"{self.params.max_sessions} at most")
+            used = {each.procid for each in self._sessions}
+            procid = next(number for number in range(FIRST_PROCID, FIRST_PROCID + 65536) if number not in used)
+            made = Session(self, procid)
+            self._sessions.append(made)
+            return made
+
+    def end_session(self, session: Session) -> None:
+        """Forget a session that was closed."""
+        with self._lock, suppress(ValueError):
+            self._sessions.remove(session)
+
+    def attach_database(self, path: str, *, read_only: bool, max_pages: int, procid: int) -> AttachResult:
+        """Attach a database; see `Session.attach`."""
+        with self._lock:
+            self._check()
+            return self._running_attachments().attach(path, read_only=read_only, max_pages=max_pages, procid=procid)
+
+    def detach_database(self, path: str | None, *, procid: int) -> None:
+        """Detach a database or all of them; permitted after `stop_service`."""
+        with self._lock:
+            self._check(stopped_too=True)
+            self._running_attachments().detach(path, procid=procid)
+
+    # -- backup --
+
+    def backup(
+        self,
+        target: StrPath | None,
+        *,
+        incremental: bool = False,
+        atomic: bool = False,
+        options: BackupOptions | None = None,
+        progress: ProgressCallback | None = None,
+        monitor: Monitor | None = None,
+    ) -> BackupResult:
+        """Back up all attached databases into the folder `target`; None only deletes logs that are not needed.
+
+        Blocks, and holds no lock of the instance between chunks.  Raises the codes of jet-api reference 1.10; on an
+        error the target is as it was and no log is gone.  TypeError when `options` and the booleans are both given.
+        """
+        if options is not None and (incremental or atomic):
+            raise TypeError("options says what incremental and atomic say; give one or the other")
+        if options is None:
+            options = BackupOptions.NONE
+            options |= BackupOptions.INCREMENTAL if incremental else 0
+            options |= BackupOptions.ATOMIC if atomic else 0
+        folder = None if target is None else os.fspath(target)
+        return backup_instance(self, folder, options, progress=progress, monitor=monitor)
+
+    def stop_backup(self) -> None:
+        """Make the running backup fail with -801 at its next step; nothing happens when none runs."""
+        self.slot.request_stop(Err.BackupAbortByServer)
+
+    # -- what a backup asks of its host --
+
+    def check_can_backup(self) -> None:
+        """Raise what the state of the instance demands of a backup."""
+        error = refusal(self.state, replaying=self._replaying, for_backup=True)
+        if error is not None:
+            raise error
+
+    def check_log_writable(self) -> None:
+        """Raise -510 when the log has been taken down by a write error."""
+        if self._writer is not None:
+            self._writer.check()
+
+    def check_log_space(self) -> None:
+        """Raise -529 when the log volume is known to be full, -519 close to the last possible generation."""
+        writer = self.writer
+        if writer.disk_full:
+            raise EseError.from_code(Err.LogDiskFull, path=self.log_folder)
+        if writer.near_end:
+            raise EseError.from_code(Err.LogSequenceEnd, generation=writer.generation)
+
+    def check_running(self) -> None:
+        """Raise -1000 when termination has begun, -1090 after a fatal error."""
+        state = self.state
+        if state not in ATTACHED_STATES:
+            raise refusal(state, for_backup=True) or EseError.from_code(Err.TermInProgress)
+
+    def checkpoint_generation_on_disk(self) -> int:
+        """Read the checkpoint file and return its generation; -542 missing, -533 damaged."""
+        checkpoint = self._running_keeper().checkpoint
+        if checkpoint is None:
+            raise EseError.from_code(Err.CheckpointFileNotFound)
+        read = read_checkpoint_file(self.env.fs, checkpoint.path, signature=self.writer.signature)
+        return read.checkpoint.checkpoint.generation
+
+    def record_backup_in_checkpoint(self, *, full: bool, pos: LgPos, time: LogTime) -> None:
+        """Keep position and time of a successful backup's PrepareLogs record in the checkpoint."""
+        checkpoint = self._running_keeper().checkpoint
+        if checkpoint is not None:
+            checkpoint.record_backup(full=full, position=pos, time=time)
+
+    def wait_attach_detach(self) -> None:
+        """Return when no attach or detach is under way."""
+        self.slot.wait_databases_settled()
+
+    # -- end --
+
+    def stop_service(self) -> None:
+        """Refuse most calls from here on with -1329; a running backup goes on.  Idempotent; -1003 when not running."""
+        with self._lock:
+            if self.state not in ATTACHED_STATES:
+                raise EseError.from_code(Err.InvalidParameter, "the instance is not running")
+            if self.state is InstanceState.RUNNING:
+                depth = min(self.params.checkpoint_depth_max, _STOPPED_CHECKPOINT_DEPTH)
+                self.params[Param.CheckpointDepthMax] = depth
+                self.state = InstanceState.STOPPING
+
+    def term(self, options: TermOptions = TermOptions.COMPLETE) -> None:
+        """End the instance: databases clean, stream closed.  Nothing happens on one that has ended.
+
+        ABRUPT ends it as cleanly, for there are no transactions to roll back, but does not wait for a backup:
+        ABRUPT or STOP_BACKUP makes a running one fail with -801, otherwise -505.  DIRTY leaves the databases as
+        they are, to be recovered by the next init, and raises -1116 when all is closed.  -1029 before init, -1000
+        while another call ends it.  When the end fails the instance is gone all the same, and the next init
+        recovers.
+        """
+        options = TermOptions(options)
+        if options & ~_ANY_TERM:
+            raise EseError.from_code(Err.InvalidGrbit, f"{int(options):#x}")
+        if not self._begin_end(options):
+            return
+        started = time.monotonic()
+        dirty = bool(options & TermOptions.DIRTY)
+        try:
+            self.slot.wait_free()
+            if not dirty and not self._down:
+                self._end_cleanly()
+        except EseError as error:
+            self.events.report(104, str(self.number), str(error.code), "")
+            raise
+        finally:
+            down = self._down
+            self._finish_end()
+        seconds = time.monotonic() - started
+        self.events.report(103, str(self.number), f"[1] {seconds:.6f}", str(int(dirty or down)))
+        if dirty:
+            raise EseError.from_code(Err.DirtyShutdown)
+        if down:
+            raise EseError.from_code(Err.InstanceUnavailable, "recovery at the next init sets the databases right")
+
+    def abandon(self) -> None:
+        """Give up everything that is held, as the end of the process does, and write nothing."""
+        self._finish_end()
+
+    def _begin_end(self, options: TermOptions) -> bool:
+        with self._lock:
+            if self.state is InstanceState.TERMINATED:
+                return False
+            if self.state is InstanceState.CREATED:
+                raise EseError.from_code(Err.NotInitialized)
+            if self.state in (InstanceState.TERMINATING, InstanceState.RECOVERING, InstanceState.RESTORING):
+                raise refusal(self.state) or EseError.from_code(Err.TermInProgress)
+            if self.slot.in_progress:
+                if not options & (TermOptions.STOP_BACKUP | TermOptions.ABRUPT):
+                    self.slot.check_free()
+                self.slot.request_stop(Err.BackupAbortByServer)
+            self.state = InstanceState.TERMINATING
+            return True
+
+    def _end_cleanly(self) -> None:
+        """Log the end and make the headers clean; the order is what recovery relies on."""
+        writer, attachments = self._writer, self._running_attachments()
+        if writer is None:
+            attachments.finish_all(None)
+            return
+        position = writer.append(ShutDownMark().pack())
+        # The mark is on the disk before a header names it.
+        writer.flush(fill=True)
+        # Every header is clean before the log says that the run has ended: behind a Term2 nobody looks for dirty ones.
+        attachments.finish_all(position)
+        end = writer.append(Term2(self._run_began, time=self.env.log_time()).pack())
+        # The end is on the disk before the checkpoint says that nothing before it matters.
+        writer.flush()
+        checkpoint = self._running_keeper().checkpoint
+        if checkpoint is not None:
+            checkpoint.finish(end)
+
+    def _finish_end(self) -> None:
+        self._release()
+        self.state = InstanceState.TERMINATED
+        REGISTRY.remove(self.number)
+
+    def _release(self) -> None:
+        """Close every file and give every lock up."""
+        if self._attachments is not None:
+            self._attachments.release_all()
+        self._resources.close()
+        self._writer = self._keeper = self._attachments = None
+        self._sessions.clear()
+        self.folders = None
+        self.database_paths.clear()
+        self.params.unfreeze()
+
+    # -- helpers --
+
+    @property
+    def _down(self) -> bool:
+        return self._writer is not None and self._writer.failed
+
+    def _check(self, *, stopped_too: bool = False) -> None:
+        if self.state in ATTACHED_STATES and self._down:
+            self.state = InstanceState.DOWN
+        error = refusal(self.state, stopped_too=stopped_too)
+        if error is not None:
+            raise error
+
+    def _running_keeper(self) -> LogKeeper:
+        if self._keeper is None:
+            raise EseError.from_code(Err.NotInitialized)
+        return self._keeper
+
+    def _running_attachments(self) -> Attachments:
+        if self._attachments is None:
+            raise EseError.from_code(Err.NotInitialized)
+        return self._attachments
+
+    def __enter__(self) -> Self:
+        if self.state is InstanceState.CREATED:
+            self.init()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.term(TermOptions.COMPLETE if kind is None else TermOptions.ABRUPT)
+
+    def __repr__(self) -> str:
+        return f"<Instance {self.name or self.number} {self.state.value}>"
+
+
+def _copy_of(shared: SharedParameters) -> SharedParameters:
+    made = SharedParameters()
+    with shared.lock:
+        made.values.update(shared.values)
+    return made

@@ -1,0 +1,153 @@
+"""What follows from a new log generation: headers, checkpoint, circular deletion.
+
+The order is what makes a crash at any point harmless:
+
+    1  the headers of all attached databases: newest log, and the oldest one that recovery will need
+    2  the checkpoint, at the first byte of the generation, with the databases attached there
+    3  with circular logging: logs that lie more than two below the checkpoint
+
+The databases' pages do not change while attached, so nothing older than the newest generation is needed once
+the headers say so.  While a detach is between its record and its header the checkpoint stays where it is:
+recovery must see that record.
+Source: log reference 1.10, 1.11, 5.1-5.3; jet-api reference R34.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from engine import header_changes
+from engine.log.truncate import delete_logs
+from engine.types import LgPos
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from engine.attached import AttachedDatabase
+    from engine.backup.slot import BackupSlot
+    from engine.env import Environment
+    from engine.events import EventLog
+    from engine.format.attachinfo import AttachInfo
+    from engine.format.logheader import LogHeader
+    from engine.format.names import LogNames
+    from engine.log.checkpoint_file import CheckpointFile
+
+SPARE_LOGS: Final = 2
+"""Closed logs that circular logging keeps below the checkpoint."""
+
+MAX_DATABASES: Final = 6
+"""User databases an instance; with the temporary one, number 0, that makes the seven of the documentation."""
+
+
+class LogKeeper:
+    """The attached databases of an instance and their bond with its log.  The `LogOwner` of the writer.
+
+    `databases` is changed only with the lock held; the writer's lock is taken before this one, never after.
+    """
+
+    def __init__(
+        self,
+        env: Environment,
+        events: EventLog,
+        slot: BackupSlot,
+        *,
+        log_folder: str,
+        names: LogNames,
+        circular: bool,
+    ) -> None:
+        self.env = env
+        self.events = events
+        self.slot = slot
+        self.log_folder = log_folder
+        self.names = names
+        self.circular = circular
+        self.checkpoint: CheckpointFile | None = None
+        self._databases: dict[int, AttachedDatabase] = {}
+        self._holds = 0
+        self._lock = threading.RLock()
+
+    def attached(self) -> list[AttachedDatabase]:
+        """Return the attached databases by number."""
+        with self._lock:
+            return [self._databases[dbid] for dbid in sorted(self._databases)]
+
+    def logged(self) -> list[AttachedDatabase]:
+        """Return those that belong to the log stream."""
+        return [each for each in self.attached() if each.logged and not each.read_only]
+
+    def find(self, path: str) -> AttachedDatabase | None:
+        """Return the database attached from this absolute path."""
+        return next((each for each in self.attached() if each.path == path), None)
+
+    def free_dbid(self) -> int | None:
+        """Return the lowest number that no database has, or None when there is none left."""
+        with self._lock:
+            return next((dbid for dbid in range(1, MAX_DATABASES + 1) if dbid not in self._databases), None)
+
+    def add(self, database: AttachedDatabase) -> None:
+        """Take in a database; from here on a new generation lists it and updates its header."""
+        with self._lock:
+            self._databases[database.dbid] = database
+
+    def remove(self, database: AttachedDatabase) -> None:
+        """Let go of a database."""
+        with self._lock:
+            self._databases.pop(database.dbid, None)
+
+    @contextmanager
+    def held_checkpoint(self) -> Iterator[None]:
+        """Keep the checkpoint where it is."""
+        with self._lock:
+            self._holds += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._holds -= 1
+
+    def attach_list(self) -> tuple[AttachInfo, ...]:
+        """Return the entries of the attached databases for a log header or the checkpoint."""
+        return tuple(each.attach_info() for each in self.logged())
+
+    def checkpoint_position(self) -> LgPos:
+        """Return the present checkpoint."""
+        return LgPos(1, 1, 0) if self.checkpoint is None else self.checkpoint.position
+
+    def generation_begun(self, header: LogHeader) -> None:
+        """Do what a new generation asks for, in the order of the module's text."""
+        with self._lock:
+            checkpoint = self.checkpoint
+            moves = checkpoint is not None and not self._holds
+            minimum = header.generation if moves else self.checkpoint_position().generation
+            for database in self.logged():
+                database.change_header(
+                    partial(
+                        header_changes.generation_begun,
+                        generation=header.generation,
+                        created=header.created,
+                        minimum=minimum,
+                    )
+                )
+                # The header first: once the checkpoint has moved, older logs may go.
+                database.write_header()
+            if checkpoint is not None and moves:
+                checkpoint.advance(LgPos(header.generation, 1, 0), self.attach_list())
+            self.delete_old_logs()
+
+    def delete_old_logs(self) -> None:
+        """With circular logging, delete the logs that are not needed; never those that a backup holds."""
+        if not self.circular or self.checkpoint is None:
+            return
+        end = self.checkpoint.position.generation - SPARE_LOGS
+        pinned = self.slot.pinned_from
+        if pinned is not None:
+            end = min(end, pinned)
+        if end <= 1:
+            return
+        done = delete_logs(self.env.fs, self.log_folder, self.names, 1, end)
+        if done.error is not None:
+            # An old log too many does no harm; it is tried again with the next generation.
+            self.events.report(485, str(done.error.path), str(done.error.code), "", done.error.message)

@@ -1,0 +1,153 @@
+"""The start of an instance, step by step.
+
+    1  folders there (or made)          4  stream found, or a new one begun
+    2  inter-process lock               5  recovery when the last run did not end well
+    3  what a crash left is mended      6  the writer behind the last segment
+
+Source: jet-api reference 2.6; log reference 3.9-3.11, 6.5, 6.6.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from engine.errors import Err, EseError
+from engine.files.base import FileKind
+from engine.instance.keeper import LogKeeper
+from engine.instance.opening import (
+    Folders,
+    Opened,
+    check_log_size,
+    checkpoint_file,
+    dbms_param,
+    find_names,
+    new_stream,
+    open_stream,
+)
+from engine.log.paths import join
+from engine.log.stream import LogStream
+from engine.log.writer import LogWriter
+from engine.recovery.result import RecoveryResult
+from engine.types import InitOptions, LgPos
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from contextlib import ExitStack
+
+    from engine.backup.slot import BackupSlot
+    from engine.env import Environment
+    from engine.events import EventLog
+    from engine.format.names import LogNames
+    from engine.params import Parameters
+    from engine.types import ProgressCallback
+
+
+class Starter:
+    """Starts an instance; afterwards `names`, `keeper`, `writer` and `result` are what it runs with.
+
+    What must be given up at the end, or when the start fails, goes into `resources`.
+    """
+
+    def __init__(  # noqa: PLR0913 - what an instance has
+        self,
+        env: Environment,
+        events: EventLog,
+        params: Parameters,
+        slot: BackupSlot,
+        folders: Folders,
+        resources: ExitStack,
+        *,
+        options: InitOptions,
+        progress: ProgressCallback | None,
+        stop_at: LgPos | None,
+        map_databases: Mapping[str, str],
+    ) -> None:
+        self._env = env
+        self._events = events
+        self._params = params
+        self._slot = slot
+        self._folders = folders
+        self._resources = resources
+        self._options = InitOptions(options)
+        self._progress = progress
+        self._stop_at = stop_at
+        self._map = map_databases
+        self.names: LogNames
+        self.keeper: LogKeeper
+        self.writer: LogWriter | None = None
+        self.result = RecoveryResult()
+
+    def start(self) -> None:
+        """Do it."""
+        params, fs = self._params, self._env.fs
+        self._check_options()
+        for folder in (self._folders.system, self._folders.log):
+            self._check_folder(folder)
+        lock = fs.lock(join(self._folders.log, f"{params.base_name}.lock"))
+        self._resources.enter_context(lock)
+        found = LogStream.find(fs, self._folders.log, params.base_name)
+        listing = [entry.name for entry in fs.list(self._folders.log)]
+        self.names = find_names(params, listing, found)
+        self.keeper = LogKeeper(
+            self._env,
+            self._events,
+            self._slot,
+            log_folder=self._folders.log,
+            names=self.names,
+            circular=params.circular_log,
+        )
+        if not params.logging_enabled:
+            return
+        if found is None:
+            if self._options & InitOptions.LOG_STREAM_MUST_EXIST:
+                raise EseError.from_code(Err.MissingLogFile, "no log stream", path=self._folders.log)
+            self._begin_stream()
+        else:
+            self._continue_stream(open_stream(self._env, self._events, params, self._folders, found, self.names))
+
+    def _check_options(self) -> None:
+        known = InitOptions.LOG_STREAM_MUST_EXIST | InitOptions.ALLOW_MISSING_CURRENT_LOG
+        if self._options & ~known:
+            raise EseError.from_code(Err.InvalidGrbit, f"{int(self._options & ~known):#x} is not offered")
+        if self._stop_at is not None:
+            raise EseError.from_code(Err.FeatureNotAvailable, "stopping the replay at a position is not offered")
+
+    def _check_folder(self, folder: str) -> None:
+        stat = self._env.fs.stat(folder)
+        if stat is None and self._params.create_path_if_not_exist:
+            self._env.fs.make_directory(folder, parents=True)
+        elif stat is None or stat.kind is not FileKind.DIRECTORY:
+            raise EseError.from_code(Err.InvalidPath, "no such folder", path=folder)
+
+    def _begin_stream(self) -> None:
+        header, checkpoint = new_stream(self._env, self._params, self._folders, self.names)
+        self.keeper.checkpoint = checkpoint
+        self.writer = LogWriter.create(
+            self._env, self._folders.log, self.names, self.keeper, self._events, header=header
+        )
+        self._resources.callback(self.writer.close)
+
+    def _continue_stream(self, opened: Opened) -> None:
+        if opened.clean:
+            check_log_size(self._params, opened)
+        else:
+            raise EseError.from_code(Err.DatabaseDirtyShutdown, "recovery is needed", path=self._folders.log)
+        self.keeper.checkpoint = checkpoint_file(self._env, self._params, self._folders, opened)
+        self.writer = self._open_writer(opened)
+
+    def _open_writer(self, opened: Opened) -> LogWriter:
+        settings = dbms_param(self._params, self._folders, opened.header.file_segments)
+        writer = LogWriter.open(
+            self._env,
+            self._folders.log,
+            self.names,
+            self.keeper,
+            self._events,
+            current_name=opened.current or self.names.current,
+            header=opened.header,
+            last_valid_segment=opened.scan.last_valid_segment,
+            accumulated=opened.scan.accumulated_checksum,
+            dbms_param=settings,
+        )
+        self._resources.callback(writer.close)
+        return writer
