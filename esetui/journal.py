@@ -102,7 +102,7 @@ def read(
     since: datetime | None = None,
     path: Path | None = None,
 ) -> list[dict[str, Any]]:
-    """Return journal entries, oldest first: those of one log folder, the newest `limit`, not older than `since`.
+    """Return journal entries, oldest first: those of log folders in or below `folder`, the newest `limit`, since when.
 
     Lines that are not whole JSON objects (a torn write) are passed over.  Raises OSError when a journal
     is there but cannot be read.
@@ -111,12 +111,16 @@ def read(
     kept: deque[dict[str, Any]] = deque(maxlen=limit)
     for each in (path.with_name(OLD_NAME), path):
         for entry in _entries(each):
-            if folder is not None and entry.get("folder") != folder:
+            if folder is not None and not _is_below(str(entry.get("folder")), folder):
                 continue
             if since is not None and not _is_since(entry, since):
                 continue
             kept.append(entry)
     return list(kept)
+
+
+def _is_below(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)
 
 
 def _is_since(entry: dict[str, Any], since: datetime) -> bool:

@@ -21,7 +21,6 @@ from esetui.journal import event_fields
 
 if TYPE_CHECKING:
     from engine.events import Event
-
     from engine.monitor import Monitor, MonitorSnapshot
     from esetui.cli.output import Output
 
@@ -59,6 +58,12 @@ class Reporter:
     def event(self, event: Event) -> None:
         """Take one event of the engine; give this to an event log's `subscribe`."""
         self._events.append(event)
+
+    def line(self, text: str) -> None:
+        """Write a line of data from the working thread, above the progress line."""
+        if self._painted:
+            self._out.unpaint()
+        self._out.line(text)
 
     def _run(self) -> None:
         interval = JSON_INTERVAL if self._out.json else _paint_interval()
