@@ -20,17 +20,19 @@ from engine.redo import merge, node_ops, split, trees
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from engine.redo.node_ops import Result, UndoData
     from engine.redo.store import PageStore
 
 
 class Applied(NamedTuple):
     """What became of a node operation.
 
-    `due`: the page was changed.  `before`: data of the node before it, for replaces and deletes.
-    `from_image`: the page was an image from the log and not a page of the file.
+    `due`: the page was changed.  `key` and `before`: key of the node, and its data before, for replaces and
+    deletes.  `from_image`: the page was an image from the log and not a page of the file.
     """
 
     due: bool
+    key: bytes | None = None
     before: bytes | None = None
     from_image: bool = False
 
@@ -46,9 +48,9 @@ def apply(record: lr.Record, store: PageStore) -> Applied:
     return Applied(*handler(record, store))
 
 
-def apply_undo(record: lr.Undo, store: PageStore, before: bytes | None) -> Applied:
-    """Apply an Undo record; `before` is the version's before-image (replace), or None."""
-    return Applied(*node_ops.undo(record, store, before))
+def apply_undo(record: lr.Undo, store: PageStore, data: UndoData | None) -> Applied:
+    """Apply an Undo record; `data` is what its version knows, None when there is no version any more."""
+    return Applied(*node_ops.undo(record, store, data))
 
 
 def apply_macro(records: Sequence[lr.Record], store: PageStore) -> dict[int, Applied]:
@@ -68,7 +70,7 @@ def changes_pages(record: lr.Record) -> bool:
 
 _STRUCTURE = (lr.Split, lr.Split2, lr.Merge, lr.Merge2, lr.Undo)
 
-_HANDLERS: dict[type[lr.Record], Callable[[Any, PageStore], tuple[bool, bytes | None]]] = {
+_HANDLERS: dict[type[lr.Record], Callable[[Any, PageStore], Result]] = {
     lr.Insert: node_ops.insert,
     lr.FlagInsert: node_ops.flag_insert,
     lr.FlagInsertAndReplaceData: node_ops.flag_insert_and_replace_data,

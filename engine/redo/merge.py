@@ -39,9 +39,9 @@ def apply_merge(records: Sequence[lr.Record], store: PageStore) -> None:
     page = due(store, leaf.pgno, leaf.dbtime_before, leaf.dbtime)
     left = _neighbour(store, leaf.pgno_left, leaf.dbtime_left_before, leaf.dbtime)
     right = _neighbour(store, leaf.pgno_right, leaf.dbtime_right_before, leaf.dbtime)
-    for record, parent in parents:
+    for (record, parent), child in zip(parents, merges[1:], strict=True):
         if parent is not None:
-            _change_parent(record, leaf, parent)
+            _change_parent(record, child, leaf, parent)
     _move_nodes(leaf, page, left, right, store)
     if leaf.merge_type in _UNLINKS:
         if left is not None:
@@ -60,7 +60,8 @@ def _neighbour(store: PageStore, pgno: int, before: int, after: int) -> MutableP
     return due(store, pgno, before, after) if pgno else None
 
 
-def _change_parent(record: Merge, leaf: Merge, parent: MutablePage) -> None:
+def _change_parent(record: Merge, child: Merge, leaf: Merge, parent: MutablePage) -> None:
+    """Change a parent; the new separator stands in the record of the level below it."""
     flags, line = record.merge_flags, record.iline
     if flags & lr.MergeFlags.EMPTY_PAGE:
         if parent.is_root:
@@ -83,7 +84,7 @@ def _change_parent(record: Merge, leaf: Merge, parent: MutablePage) -> None:
     elif flags & lr.MergeFlags.KEY_CHANGE:
         if leaf.merge_type == lr.MergeType.PARTIAL_LEFT:
             line -= 1
-        parent.set_key(line, record.key_parent_separator)
+        parent.set_key(line, child.key_parent_separator)
 
 
 def _move_nodes(

@@ -1,15 +1,16 @@
 """Operations on the nodes of one page.
 
-Each function applies one record if its page is due and returns (applied, data of the node before).
+Each function applies one record if its page is due and returns (applied, key of the node, data of the node
+before); key and data are None where no version needs them.
 Source: log reference 3.4.
 """
 
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
-from engine.errors import Err, EseError
+from engine.errors import Err
 from engine.format import lr
 from engine.format.node import NodeFlags
 from engine.format.page import PageFlags
@@ -17,12 +18,13 @@ from engine.redo.diff import apply_diff
 from engine.redo.store import due
 
 if TYPE_CHECKING:
+    from engine.errors import EseError
     from engine.pages.mutable import MutablePage
     from engine.redo.store import PageStore
 
-Result: TypeAlias = tuple[bool, bytes | None]
-_SKIPPED: Final[Result] = (False, None)
-_DONE: Final[Result] = (True, None)
+Result: TypeAlias = tuple[bool, bytes | None, bytes | None]
+_SKIPPED: Final[Result] = (False, None, None)
+_DONE: Final[Result] = (True, None, None)
 _VERSION: Final = int(NodeFlags.VERSION)
 _DELETED: Final = int(NodeFlags.DELETED)
 _VERSIONED: Final = int(lr.NodeFlags.VERSIONED)
@@ -69,12 +71,12 @@ def flag_insert_and_replace_data(record: lr.FlagInsertAndReplaceData, store: Pag
     page.set_data(record.iline, record.data)
     page.set_flags(record.iline, add=version_flag(record), remove=_DELETED)
     _finish(record, store, page)
-    return True, before
+    return True, record.key, before
 
 
-def new_data(record: lr.Replace | lr.ReplaceD, before: bytes, page: MutablePage) -> bytes:
-    """Return the data that a replace makes of `before`."""
-    if len(before) != record.cb_old:
+def new_data(record: lr.Replace | lr.ReplaceD, before: bytes, page: MutablePage, *, in_split: bool = False) -> bytes:
+    """Return the data that a replace makes of `before`; a replace within a split does not tell the old length."""
+    if len(before) != record.cb_old and not in_split:
         raise contradiction(page, f"a replace of {record.cb_old} bytes met {len(before)}")
     data = record.data if isinstance(record, lr.Replace) else apply_diff(before, record.diff, large=record.large)
     if len(data) != record.cb_new:
@@ -92,7 +94,7 @@ def replace(record: lr.Replace | lr.ReplaceD, store: PageStore) -> Result:
     if record.flags & _VERSIONED:
         page.set_flags(record.iline, add=_VERSION)
     _finish(record, store, page)
-    return True, before
+    return True, page.key(record.iline), before
 
 
 def flag_delete(record: lr.FlagDelete, store: PageStore) -> Result:
@@ -103,7 +105,7 @@ def flag_delete(record: lr.FlagDelete, store: PageStore) -> Result:
     before = page.data(record.iline)
     page.set_flags(record.iline, add=_DELETED | version_flag(record))
     _finish(record, store, page)
-    return True, before
+    return True, page.key(record.iline), before
 
 
 def delete(record: lr.Delete, store: PageStore) -> Result:
@@ -147,8 +149,16 @@ def set_external_header(record: lr.SetExternalHeader, store: PageStore) -> Resul
     return _finish(record, store, page)
 
 
-def undo(record: lr.Undo, store: PageStore, before: bytes | None) -> Result:
-    """Take an operation back; `before` is the data that a replace had found."""
+class UndoData(NamedTuple):
+    """What a version knows beyond its bookmark: the data that a replace had found, or what a delta added where."""
+
+    before: bytes | None = None
+    delta: int = 0
+    offset: int = 0
+
+
+def undo(record: lr.Undo, store: PageStore, data: UndoData | None) -> Result:
+    """Take an operation back, with what its version knows (None: there is no version)."""
     page = due(store, record.pgno, record.dbtime_before, record.dbtime)
     if page is None:
         return _SKIPPED
@@ -161,11 +171,15 @@ def undo(record: lr.Undo, store: PageStore, before: bytes | None) -> Result:
         case lr.Oper.FLAG_DELETE:
             page.set_flags(line, remove=_DELETED)
         case lr.Oper.REPLACE:
-            if before is None:
+            if data is None or data.before is None:
                 raise contradiction(page, "Undo of a replace whose before-image is not known")
-            page.set_data(line, before)
+            page.set_data(line, data.before)
+        case lr.Oper.DELTA | lr.Oper.DELTA64:
+            if data is None:
+                raise contradiction(page, "Undo of a delta that is not known")
+            add_delta(page, line, data.offset, -data.delta, wide=record.oper == lr.Oper.DELTA64)
         case _:
-            raise contradiction(page, f"Undo of operation {record.oper} needs its version")
+            raise contradiction(page, f"Undo of operation {record.oper}")
     return _finish(record, store, page)
 
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 Split: TypeAlias = lr.Split | lr.Split2
 LeafOperation: TypeAlias = lr.Insert | lr.FlagInsertAndReplaceData | lr.Replace | lr.ReplaceD
+SplitResult: TypeAlias = tuple[bool, bytes | None, bytes | None, bool]
 Lines: TypeAlias = list[tuple[int, bytes, bytes]]
 
 _ALWAYS: Final = PageFlags.NEW_RECORD_FORMAT | PageFlags.NEW_CHECKSUM
@@ -51,8 +52,8 @@ class _Level:
     """Where the nodes come from: the page, or the image of it."""
 
 
-def apply_split(records: Sequence[lr.Record], store: PageStore) -> dict[int, tuple[bool, bytes | None, bool]]:
-    """Apply a split macro; return, under the index of the leaf operation, (applied, data before, from the image)."""
+def apply_split(records: Sequence[lr.Record], store: PageStore) -> dict[int, SplitResult]:
+    """Apply a split macro; return, under the index of the leaf operation, (applied, key, data before, from image)."""
     splits = [record for record in records if isinstance(record, lr.Split | lr.Split2)]
     others = [
         (index, record)
@@ -64,13 +65,13 @@ def apply_split(records: Sequence[lr.Record], store: PageStore) -> dict[int, tup
         _judge(record, splits[index + 1] if index + 1 < len(splits) else None, store)
         for index, record in enumerate(splits)
     ]
-    results: dict[int, tuple[bool, bytes | None, bool]] = {}
+    results: dict[int, SplitResult] = {}
     for level in levels:
         operation = leaf[1] if leaf is not None and level.child is None else None
-        before = _apply_level(level, operation, store)
+        replaced = _apply_level(level, operation, store)
         if leaf is not None and level.child is None:
             applied = level.source is not None
-            results[leaf[0]] = (applied, before, applied and level.page is None)
+            results[leaf[0]] = (applied, *(replaced or (None, None)), applied and level.page is None)
     return results
 
 
@@ -89,19 +90,19 @@ def _judge(record: Split, child: Split | None, store: PageStore) -> _Level:
     return level
 
 
-def _apply_level(level: _Level, operation: LeafOperation | None, store: PageStore) -> bytes | None:
+def _apply_level(level: _Level, operation: LeafOperation | None, store: PageStore) -> tuple[bytes, bytes] | None:
     record, source = level.record, level.source
     if not record.pgno_new:
         if level.page is not None:
             _add_pointer(level, store)
         return None
-    before = None
+    replaced = None
     if source is None and level.build_new:
         lines = _only_new_line(level, operation)
         if lines is not None:
             _build_new(level, lines, store)
     elif source is not None:
-        lines, before = _lines_with_operation(level, source, operation)
+        lines, replaced = _lines_with_operation(level, source, operation)
         if level.build_new:
             _build_new(level, lines[record.iline_split :], store)
         if level.page is not None:
@@ -110,7 +111,7 @@ def _apply_level(level: _Level, operation: LeafOperation | None, store: PageStor
         level.right.prev = record.pgno_new
         level.right.dbtime = record.dbtime
         store.changed(level.right)
-    return before
+    return replaced
 
 
 def _add_pointer(level: _Level, store: PageStore) -> None:
@@ -136,11 +137,11 @@ def _line_of_child(page: MutablePage, key: bytes) -> int:
 
 def _lines_with_operation(
     level: _Level, source: MutablePage, operation: LeafOperation | None
-) -> tuple[Lines, bytes | None]:
-    """Return the nodes of the old page with the operation done, and the data that it replaced."""
+) -> tuple[Lines, tuple[bytes, bytes] | None]:
+    """Return the nodes of the old page with the operation done, and key and data of the node that it replaced."""
     record, child = level.record, level.child
     lines = source.full()
-    at, before = record.iline_oper, None
+    at, replaced = record.iline_oper, None
     if record.split_oper == lr.SplitOper.INSERT:
         if at > len(lines):
             raise contradiction(source, f"a split inserts line {at} of {len(lines)}")
@@ -154,8 +155,9 @@ def _lines_with_operation(
         if isinstance(operation, lr.FlagInsertAndReplaceData):
             flags, data = flags & ~NodeFlags.DELETED, operation.data
         else:
-            data = new_data(operation, before, source)
+            data = new_data(operation, before, source, in_split=True)
         lines[at] = (flags | version_flag(operation), key, data)
+        replaced = (key, before)
     if len(lines) != record.clines or record.iline_split > len(lines):
         raise contradiction(source, f"a split of {record.clines} lines met {len(lines)}")
     if child is not None and record.split_oper == lr.SplitOper.INSERT:
@@ -164,7 +166,7 @@ def _lines_with_operation(
             raise contradiction(source, "a split puts a pointer at the end of a parent")
         flags, key, _ = lines[at + 1]
         lines[at + 1] = (flags, key, child_data(child.pgno_new))
-    return lines, before
+    return lines, replaced
 
 
 def _inserted(level: _Level, operation: LeafOperation | None, source: MutablePage | None) -> tuple[int, bytes, bytes]:

@@ -1,6 +1,6 @@
 """Records that build whole pages: new pages, new trees, conversion of a tree's space, page moves.
 
-Each function returns (applied, None).  Source: log reference 3.5; database reference 4.2, 4.3.
+Each function returns (applied, None, None).  Source: log reference 3.5; database reference 4.2, 4.3.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ _SPACE_PAGES: Final = 2
 def new_page(record: lr.NewPage, store: PageStore) -> Result:
     """Announce a page of a tree: blank until a later record fills it."""
     if not rebuilt(store, record.pgno, record.dbtime_after):
-        return False, None
+        return False, None, None
     page = MutablePage(record.pgno, store.page_size, objid=record.objid, flags=PageFlags.PRE_INIT, path=store.path)
     page.dbtime = record.dbtime_after
     store.put(page)
-    return True, None
+    return True, None, None
 
 
 def _fresh(store: PageStore, pgno: int, objid: int, flags: int, dbtime: int) -> MutablePage:
@@ -55,14 +55,14 @@ def _space_flags(record: lr.PageRecord) -> SpaceFlags:
 def create_single_extent(record: lr.CreateSEFDP, store: PageStore) -> Result:
     """Make the root of a tree whose free pages are bits in its header."""
     if not rebuilt(store, record.pgno, record.dbtime):
-        return False, None
+        return False, None, None
     flags = record.page_flags | PageFlags.ROOT | PageFlags.LEAF
     page = _fresh(store, record.pgno, record.objid_fdp, flags, record.dbtime)
     pages = record.cpg_primary
     free = _ALL_BITS if pages > _MOST_IMPLICIT_PAGES else (1 << max(pages - 1, 0)) - 1
     page.set_external(SpaceHeader(pages, record.pgno_fdp_parent, _space_flags(record), free).pack())
     store.put(page)
-    return True, None
+    return True, None, None
 
 
 def create_multiple_extent(record: lr.CreateMEFDP, store: PageStore) -> Result:
@@ -89,7 +89,7 @@ def create_multiple_extent(record: lr.CreateMEFDP, store: PageStore) -> Result:
         if rebuilt(store, pgno, record.dbtime):
             _space_page(store, pgno, root, record.page_flags, extents, record.dbtime)
             applied = True
-    return applied, None
+    return applied, None, None
 
 
 def convert(record: lr.ConvertFDP | lr.ConvertFDP2, store: PageStore) -> Result:
@@ -131,7 +131,7 @@ def convert(record: lr.ConvertFDP | lr.ConvertFDP2, store: PageStore) -> Result:
             extents.sort(key=lambda each: each.key)
             _space_page(store, pgno, model, flags, extents, record.dbtime)
             applied = True
-    return applied, None
+    return applied, None, None
 
 
 def _root_header(root: MutablePage) -> RootHeader:
@@ -179,7 +179,7 @@ def page_move(record: lr.PageMove, store: PageStore) -> Result:
         if page is not None:
             page.dbtime = record.dbtime
             store.changed(page)
-    return True, None
+    return True, None, None
 
 
 def _optional(store: PageStore, pgno: int, before: int, after: int) -> MutablePage | None:

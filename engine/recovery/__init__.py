@@ -1,0 +1,1 @@
+"""Crash recovery: analysis, redo, undo."""
