@@ -339,7 +339,8 @@ def _invalid(row: ParameterRow, why: str) -> EseError:
 
 
 def _unavailable(row: ParameterRow) -> EseError:
-    return EseError.from_code(Err.FeatureNotAvailable, f"{row.name}: {row.reason}")
+    belongs = "belongs to " if row.treatment is Treatment.OUTSIDE else ""
+    return EseError.from_code(Err.FeatureNotAvailable, f"{row.name}: {belongs}{row.reason}")
 
 
 def _check_format_version(value: int) -> None:
