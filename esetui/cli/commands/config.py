@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from esetui import config as configuration
+from esetui.cli.describe.settings import toml_value
 from esetui.cli.exit_codes import ExitCode
 from esetui.cli.options import common
 
@@ -61,14 +62,3 @@ def validate(out: Output) -> ExitCode | None:
     out.line(f"{where}: valid" if found else f"{where}: not there, defaults apply")
     out.record("config_valid", path=str(where), exists=found)
     return ExitCode.OK
-
-
-def toml_value(value: Any) -> str:
-    """Return a value as TOML spells it."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    if isinstance(value, tuple):
-        return "[" + ", ".join(toml_value(each) for each in value) + "]"
-    return str(value)
