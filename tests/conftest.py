@@ -46,6 +46,7 @@ def data_folder(variable: str, name: str) -> Path:
     return Path(given).resolve() if given else REPOSITORY.parent / "shared" / name
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give each test that uses the data its mark, whether or not it says so itself."""
     for item in items:
