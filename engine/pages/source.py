@@ -1,0 +1,214 @@
+"""Where pages are read from: a file, or replayed pages above a file.
+
+Every page that leaves a source has been verified; a single flipped bit is put right in memory and noted.
+Pages come as `engine.format.page.Page` over bytes that no one changes, so they may be kept.
+
+Source: database reference 1.1, 2.3; architecture, "Evidence read".
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections import OrderedDict
+from typing import IO, TYPE_CHECKING, Final, Protocol
+
+from engine.errors import Err, EseError
+from engine.format.checksum import correct_page, verify_batch, verify_page
+from engine.format.page import Page, page_offset
+
+if TYPE_CHECKING:
+    from engine.files.base import File
+    from engine.format.checksum import BadUnit
+
+DEFAULT_CACHE_BYTES: Final = 32 * 1024 * 1024
+"""Bytes of pages that a source keeps unless told otherwise."""
+
+_READ_AHEAD_BYTES: Final = 1024 * 1024
+
+
+class PageSource(Protocol):
+    """Read access to the pages of one database."""
+
+    @property
+    def path(self) -> str:
+        """Path of the database file."""
+
+    @property
+    def page_size(self) -> int:
+        """Bytes a page."""
+
+    @property
+    def last_page(self) -> int:
+        """Last page that can be asked for: what the file has room for, or what replay has added."""
+
+    def page(self, pgno: int) -> Page:
+        """Return a page.
+
+        -1018 or -1118 for its checksum, -1019 when it is blank, -4001 when it lies beyond the end, -327 for number 0.
+        """
+
+    def prefetch(self, first: int, count: int) -> None:
+        """Read pages that will be asked for soon; damaged ones show when they are asked for."""
+
+
+def read_error(bad: BadUnit, path: str, page_size: int) -> EseError:
+    """Return the error of a page whose checksum is wrong beyond repair."""
+    detail = f"the page belongs to number {bad.claimed}" if bad.claimed else "the page's checksum is wrong"
+    return EseError.from_code(
+        bad.code,
+        detail,
+        path=path,
+        page=bad.number,
+        offset=page_offset(bad.number, page_size) + bad.offset,
+        stored=bad.stored,
+        computed=bad.computed,
+    )
+
+
+def read_verified(file: File, pgno: int, page_size: int, corrected: list[int] | None = None) -> bytes | bytearray:
+    """Read one page and verify it; errors as `PageSource.page`.  The number of a corrected page is appended."""
+    if pgno < 1:
+        raise EseError.from_code(Err.BadPageLink, f"page {pgno}", path=file.path, page=pgno)
+    data: bytes | bytearray = file.read_at(page_offset(pgno, page_size), page_size)
+    if len(data) < page_size:
+        raise EseError.from_code(
+            Err.FileIOBeyondEOF, "the page lies beyond the end of the file", path=file.path, page=pgno
+        )
+    bad = verify_page(data, pgno)
+    if bad is not None:
+        data = bytearray(data)
+        if correct_page(data, pgno) is None:
+            raise read_error(bad, file.path, page_size)
+        if corrected is not None:
+            corrected.append(pgno)
+    if not any(data[:8]) and not any(data):
+        raise EseError.from_code(Err.PageNotInitialized, "the page was never written", path=file.path, page=pgno)
+    return data
+
+
+class FilePages:
+    """The pages of a database file, kept up to `cache_bytes`.  The file is the caller's to close."""
+
+    def __init__(self, file: File, page_size: int, *, cache_bytes: int = DEFAULT_CACHE_BYTES) -> None:
+        self.file = file
+        self.page_size = page_size
+        self.path = file.path
+        self.last_page = max(0, file.size() // page_size - 2)
+        self.corrected: list[int] = []
+        """Pages in which one bit was put right in memory."""
+        self._kept: OrderedDict[int, Page] = OrderedDict()
+        self._most = max(16, cache_bytes // page_size)
+        self._ahead = max(1, _READ_AHEAD_BYTES // page_size)
+
+    def page(self, pgno: int) -> Page:
+        """Return a page, see `PageSource`."""
+        found = self._kept.get(pgno)
+        if found is not None:
+            self._kept.move_to_end(pgno)
+            return found
+        page = Page(read_verified(self.file, pgno, self.page_size, self.corrected), pgno, path=self.path)
+        self._keep(pgno, page)
+        return page
+
+    def prefetch(self, first: int, count: int) -> None:
+        """Read up to 1 MiB of pages in one piece."""
+        count = min(count, self._ahead, self._most // 2, self.last_page - first + 1)
+        if count < 1 or first < 1 or all(pgno in self._kept for pgno in range(first, first + count)):
+            return
+        size = self.page_size
+        data = self.file.read_at(page_offset(first, size), count * size)
+        count = len(data) // size
+        if not count:
+            return
+        data = data[: count * size]
+        bad = {each.number for each in verify_batch(data, first, size).bad}
+        for index in range(count):
+            pgno = first + index
+            piece = data[index * size : (index + 1) * size]
+            if pgno not in bad and pgno not in self._kept and any(piece[:40]):
+                self._keep(pgno, Page(piece, pgno, path=self.path))
+
+    def _keep(self, pgno: int, page: Page) -> None:
+        self._kept[pgno] = page
+        while len(self._kept) > self._most:
+            self._kept.popitem(last=False)
+
+
+class SpilledPages:
+    """Replayed pages above an untouched file: what replay has written lies in an unnamed temporary file.
+
+    Nothing is written where the evidence is.  `write` takes a whole page with its checksum; `close` frees the file.
+    """
+
+    def __init__(self, base: FilePages) -> None:
+        self.base = base
+        self.path = base.path
+        self.page_size = base.page_size
+        self.last_page = base.last_page
+        self._slots: dict[int, int] = {}
+        self._spill: IO[bytes] | None = None
+        self._kept: OrderedDict[int, Page] = OrderedDict()
+
+    @property
+    def replayed(self) -> int:
+        """Number of pages that differ from the file."""
+        return len(self._slots)
+
+    def page(self, pgno: int) -> Page:
+        """Return a page, replayed if there is such a one."""
+        slot = self._slots.get(pgno)
+        if slot is None:
+            if pgno > self.last_page or pgno > self.base.last_page:
+                raise EseError.from_code(
+                    Err.FileIOBeyondEOF, "the page lies beyond the end of the database", path=self.path, page=pgno
+                )
+            return self.base.page(pgno)
+        found = self._kept.get(pgno)
+        if found is None:
+            found = self._kept[pgno] = Page(self._read(slot), pgno, path=self.path)
+            if len(self._kept) > max(16, DEFAULT_CACHE_BYTES // self.page_size):
+                self._kept.popitem(last=False)
+        return found
+
+    def prefetch(self, first: int, count: int) -> None:
+        """Read ahead in the file below."""
+        self.base.prefetch(first, count)
+
+    def read(self, pgno: int) -> bytes | bytearray:
+        """Return the bytes of a page for change."""
+        slot = self._slots.get(pgno)
+        if slot is not None:
+            return self._read(slot)
+        return read_verified(self.base.file, pgno, self.page_size, self.base.corrected)
+
+    def write(self, pgno: int, data: bytes | bytearray) -> None:
+        """Take a replayed page."""
+        if self._spill is None:
+            self._spill = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the overlay
+        slot = self._slots.setdefault(pgno, len(self._slots))
+        self._kept.pop(pgno, None)
+        self._spill.seek(slot * self.page_size)
+        self._spill.write(data)
+        self.last_page = max(self.last_page, pgno)
+
+    def cut(self, last_page: int) -> None:
+        """End the database after `last_page`."""
+        self.last_page = last_page
+        for pgno in [each for each in self._slots if each > last_page]:
+            self._kept.pop(pgno, None)
+
+    def grow(self, last_page: int) -> None:
+        """Let the database reach to `last_page`."""
+        self.last_page = max(self.last_page, last_page)
+
+    def close(self) -> None:
+        """Free the temporary file; idempotent."""
+        if self._spill is not None:
+            self._spill.close()
+            self._spill = None
+
+    def _read(self, slot: int) -> bytes:
+        if self._spill is None:
+            raise EseError.from_code(Err.InternalError, "the replayed pages were closed", path=self.path)
+        self._spill.seek(slot * self.page_size)
+        return self._spill.read(self.page_size)
