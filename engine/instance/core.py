@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
     from engine.attached import AttachedDatabase
     from engine.backup.result import BackupResult
+    from engine.discover import FoundInstance
     from engine.format.names import LogNames
     from engine.instance.keeper import LogKeeper
     from engine.log.writer import LogWriter
@@ -119,6 +120,34 @@ class Instance:
         self._run_began = LGPOS_MIN
         self._sessions: list[Session] = []
         self.number = REGISTRY.add(self, limit=self.params.max_instances)
+
+    @classmethod
+    def open_found(
+        cls,
+        found: FoundInstance,
+        *,
+        name: str | None = None,
+        params: Mapping[Param | int | str, Any] | None = None,
+        env: Environment | None = None,
+    ) -> Self:
+        """Return an instance set up as what was found on disk, so that `init` continues its stream.
+
+        `params` are set on top.  A database without a log stream gets a new stream in its folder.
+        """
+        settings: dict[Param | int | str, Any] = {
+            Param.LogFilePath: found.log_folder,
+            Param.SystemPath: found.system_folder,
+        }
+        if found.page_size:
+            settings[Param.DatabasePageSize] = found.page_size
+        if found.names is not None:
+            settings |= {
+                Param.BaseName: found.names.base,
+                Param.LegacyFileNames: found.names.legacy_bits,
+                Param.LogFileSize: found.log_file_size // 1024,
+                Param.CircularLog: found.circular,
+            }
+        return cls(name, params=settings | dict(params or {}), env=env)
 
     # -- where it is --
 

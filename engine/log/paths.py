@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os.path
+import os
 
 
 def join(folder: str, name: str) -> str:
@@ -23,3 +23,8 @@ def name_of(path: str) -> str:
 def without_extension(path: str) -> str:
     """Return the path without the last extension of its name."""
     return os.path.splitext(path)[0]  # noqa: PTH122
+
+
+def parts_of(path: str) -> list[str]:
+    """Return the names that a path is made of, from the top."""
+    return path.split(os.sep)  # noqa: PTH206
