@@ -1,0 +1,43 @@
+"""What the documentation says is so: its examples run, its links lead somewhere, its tables are the program's own."""
+
+from __future__ import annotations
+
+import doctest
+import re
+from pathlib import Path
+
+import pytest
+
+from esetui import config
+from esetui.cli.app import COMMANDS
+from esetui.cli.describe.settings import settings_table
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+PAGES = sorted([*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").rglob("*.md")])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_examples_run(page: Path, tmp_path: Path) -> None:
+    parser = doctest.DocTestParser()
+    text = page.read_text(encoding="utf-8")
+    test = parser.get_doctest(text, {"tmp_path": tmp_path}, page.name, str(page), 0)
+    result = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(test)
+    assert result.failed == 0
+    assert result.attempted == text.count("\n>>> ")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
+        assert (page.parent / target).exists(), target
+
+
+def test_the_table_of_settings(tmp_path: Path) -> None:
+    text = (REPOSITORY / "docs" / "configuration.md").read_text(encoding="utf-8")
+    assert settings_table(config.settings(tmp_path / "none.toml")) in text
+
+
+def test_the_readme_names_every_command() -> None:
+    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    for name in COMMANDS:
+        assert f"esetui {name}" in text
