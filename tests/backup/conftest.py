@@ -8,10 +8,11 @@ one was run from, page changes in the log included.
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -20,23 +21,25 @@ from engine.attached import AttachedDatabase
 from engine.backup.sequence import backup_instance
 from engine.backup.slot import BackupSlot
 from engine.env import Environment
-from engine.errors import Err, EseError
+from engine.errors import EseError
 from engine.events import EventLog
 from engine.files.base import OpenMode
 from engine.files.real import RealFileSystem
-from engine.format.checkpoint import CHECKPOINT_FILE_SIZE
 from engine.format.logheader import LOG_HEADER_SIZE, LogHeader
-from engine.format.names import LogNames, NameKind, detect_names
+from engine.format.lr import ExtendDB
+from engine.format.names import LogNames, detect_names
 from engine.header_file import read_header_from
 from engine.log.checkpoint_file import CheckpointFile, read_checkpoint_file
 from engine.log.scan import scan_log
+from engine.log.stream import LogStream
 from engine.log.writer import LogWriter
 from engine.params import Parameters
 from engine.space import owned_pages
-from engine.types import LGPOS_MIN, BackupOptions, LgPos
+from engine.types import BackupOptions, LgPos
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from engine.backup.result import BackupResult
     from engine.files.base import FileSystem
@@ -59,7 +62,14 @@ class Clock:
 class StageHost:
     """A BackupHost over the files of a running instance."""
 
-    def __init__(self, folder: Path, *, fs: FileSystem | None = None, **params: int | str | bool) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        fs: FileSystem | None = None,
+        names: LogNames | None = None,
+        **params: int | str | bool,
+    ) -> None:
         self.slept: list[float] = []
         self.env = Environment(fs=fs or RealFileSystem(), now=Clock(), sleep=self.slept.append)
         self.params = Parameters()
@@ -69,15 +79,19 @@ class StageHost:
         self.events = EventLog(instance=self.name, settings=self.params, now=self.env.now, shared=False)
         self.slot = BackupSlot()
         self.log_folder = self.system_folder = str(folder)
-        self.names: LogNames = detect_names(each.name for each in folder.iterdir())[0]
+        self.names: LogNames = names or detect_names(each.name for each in folder.iterdir())[0]
         self.running_check: Callable[[], None] = lambda: None
         self.state_check: Callable[[], None] = lambda: None
+        self.checkpoint_script: list[int] = []
+        """What the next looks at the checkpoint file find, before it is really read."""
         self.log_down: int | None = None
         self.log_full: int | None = None
         header, valid, accumulated = self._scan(folder / self.names.current)
         read = read_checkpoint_file(self.env.fs, str(folder / self.names.checkpoint))
         self.checkpoint = CheckpointFile(self.env.fs, str(folder / self.names.checkpoint), read.checkpoint)
         self.databases: list[AttachedDatabase] = []
+        self.last_position = LgPos(0, 0, 0)
+        self.extents = self._extents(folder)
         for path in sorted(folder.iterdir()):
             if path.suffix.lower() in {".edb", ".dat"} and path.name.lower() != "tmp.edb":
                 self.add_database(path)
@@ -100,6 +114,20 @@ class StageHost:
             scan = scan_log(file.read_at, header, file.size())
         return header, scan.last_valid_segment, scan.accumulated_checksum
 
+    def _extents(self, folder: Path) -> dict[int, int]:
+        """Return the last page of each database as the log has it: the space trees on disk are behind."""
+        last: dict[int, int] = {}
+        stream = LogStream.find(self.env.fs, str(folder))
+        assert stream is not None
+        with contextlib.suppress(EseError):
+            for generation in sorted(stream.generations):
+                with stream.open(generation) as log:
+                    for each in log.records():
+                        if isinstance(each.record, ExtendDB):
+                            last[each.record.dbid] = each.record.pgno_last
+                        self.last_position = each.pos
+        return last
+
     def add_database(self, path: Path, *, read_only: bool = False, logged: bool = True) -> AttachedDatabase | None:
         """Take up a database that the stage had attached; None for one that it had detached."""
         file = self.env.fs.open(str(path), OpenMode.READ_WRITE)
@@ -112,7 +140,7 @@ class StageHost:
             file,
             header,
             dbid=header.dbid if not read_only else 9,
-            last_owned_page=owned_pages(file, header.page_size).last,
+            last_owned_page=max(owned_pages(file, header.page_size).last, self.extents.get(header.dbid, 0)),
             read_only=read_only,
             logged=logged,
         )
@@ -138,6 +166,8 @@ class StageHost:
         return list(self.databases)
 
     def checkpoint_generation_on_disk(self) -> int:
+        if self.checkpoint_script:
+            return self.checkpoint_script.pop(0)
         return read_checkpoint_file(self.env.fs, self.checkpoint.path).checkpoint.checkpoint.generation
 
     def record_backup_in_checkpoint(self, *, full: bool, pos: LgPos, time: LogTime) -> None:
@@ -157,22 +187,24 @@ class StageHost:
     def generation_begun(self, header: LogHeader) -> None:
         for each in self.databases:
             if each.logged and not each.read_only:
-                minimum = self.checkpoint.position.generation
-                each.change_header(
-                    lambda old, low=minimum: header_changes.generation_begun(
-                        old, header.generation, header.created, minimum=low
-                    )
+                change = partial(
+                    header_changes.generation_begun,
+                    generation=header.generation,
+                    created=header.created,
+                    minimum=self.checkpoint.position.generation,
                 )
+                each.change_header(change)
                 each.write_header()
 
     # for tests
 
+    def start_at_last_record(self) -> None:
+        """Let the writer know the last record of the engine, which it cannot tell without reading the log."""
+        self.writer._last_record = self.last_position
+
     def set_checkpoint(self, generation: int) -> None:
         """Move the checkpoint to the beginning of a generation, backwards too."""
         self.checkpoint.write(self.checkpoint.value.replace(checkpoint=LgPos(generation, 1, 0)))
-
-    def mark_backed_up(self) -> None:
-        """Forget that anything was ever backed up."""
 
     def backup(
         self,
@@ -208,7 +240,7 @@ def stage(oracle: Callable[[str], Path], tmp_path: Path) -> Iterator[Callable[..
     """Return a function from "case/stage" to a running host over a copy of its instance folder."""
     hosts: list[StageHost] = []
 
-    def make(name: str, *, folder: str = "inst", fs: FileSystem | None = None, **params: int | str | bool) -> StageHost:
+    def make(name: str, *, folder: str = "inst", fs: FileSystem | None = None, **params: Any) -> StageHost:
         source = oracle("backup") / name
         target = tmp_path / folder
         if not target.exists():
@@ -220,6 +252,3 @@ def stage(oracle: Callable[[str], Path], tmp_path: Path) -> Iterator[Callable[..
     yield make
     for each in hosts:
         each.close()
-
-
-__all__ = ["CHECKPOINT_FILE_SIZE", "LGPOS_MIN", "Clock", "Err", "NameKind", "StageHost", "copy_writable"]
