@@ -14,7 +14,7 @@ from engine.errors import Err
 from engine.format import lr
 from engine.format.node import NodeFlags
 from engine.format.page import PageFlags
-from engine.redo.diff import apply_diff
+from engine.format.lr.diff import apply_diff
 from engine.redo.store import due
 
 if TYPE_CHECKING:
