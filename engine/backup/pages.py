@@ -17,8 +17,6 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-import numpy as np
-
 from engine.backup.result import CorrectedUnit
 from engine.backup.target import signed_hex
 from engine.errors import ChecksumError, Err, EseError
@@ -205,6 +203,8 @@ class DatabaseSource:
         if not blank:
             monitor.mark_pages(first, result.count, Cell.VERIFIED)
         else:
+            import numpy as np  # noqa: PLC0415 - takes 0.15 s, and only a copy needs it
+
             edges = [0, *(np.flatnonzero(np.diff(result.blank)) + 1).tolist(), result.count]
             for begin, end in pairwise(edges):
                 state = Cell.FREE if result.blank[begin] else Cell.VERIFIED

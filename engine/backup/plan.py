@@ -8,13 +8,14 @@ Source: jet-api reference 1.3-1.6, 1.10.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from engine.backup.directory import MANIFEST, NEW, OLD, PARTIAL, RESERVED_NAMES, TEMP
 from engine.backup.paths import folder_of, join, name_of, stem_of
 from engine.errors import Err, EseError, error_name
 from engine.files.base import FileKind
 from engine.log.truncate import archives
+from engine.space import owned_pages
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,10 +23,12 @@ if TYPE_CHECKING:
     from engine.backup.host import BackupHost
     from engine.files.base import FileSystem
     from engine.format.dbheader import DatabaseHeader
+    from engine.format.logheader import LogHeader
     from engine.format.names import LogNames
 
-_EXTRA_PAGES = 3
-"""Two header pages and the trailer."""
+_HEADER_PAGES = 2
+_EXTRA_PAGES = _HEADER_PAGES + 1
+"""Header pages and the trailer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +135,95 @@ def source_of_host(host: BackupHost) -> PlanSource:
         recovery=str(host.params.recovery).strip().lower() != "off",
         create_path=bool(host.params.create_path_if_not_exist),
     )
+
+
+class FoundOnDisk(Protocol):
+    """An instance that was found and not started, as a plan needs it (`engine.discover.FoundInstance`)."""
+
+    @property
+    def log_folder(self) -> str:
+        """Folder of the log files."""
+
+    @property
+    def names(self) -> LogNames | None:
+        """How they are named; None without a log stream."""
+
+    @property
+    def generations(self) -> tuple[int, ...]:
+        """Generations present, the current one included."""
+
+    @property
+    def current_header(self) -> LogHeader | None:
+        """Header of the current log."""
+
+    @property
+    def checkpoint_generation(self) -> int | None:
+        """Generation of the checkpoint."""
+
+    @property
+    def databases(self) -> Sequence[FoundFile]:
+        """The databases."""
+
+    @property
+    def log_file_size(self) -> int:
+        """Bytes of one log."""
+
+    @property
+    def circular(self) -> bool:
+        """Whether circular logging is on."""
+
+
+class FoundFile(Protocol):
+    """A database that was found."""
+
+    @property
+    def path(self) -> str:
+        """Where it is."""
+
+    @property
+    def header(self) -> DatabaseHeader | None:
+        """Its header, when one copy is right."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file."""
+
+
+def source_of_found(found: FoundOnDisk, fs: FileSystem, *, create_path: bool = False) -> PlanSource:
+    """Return what an instance on disk looks like to a plan; -528 without a log stream.
+
+    Starting it adds to its current log, and may begin a new one; the plan shows the generations of now.
+    """
+    if found.names is None or found.current_header is None:
+        raise EseError.from_code(Err.MissingLogFile, "no log stream", path=found.log_folder)
+    current = found.current_header.generation
+    databases = []
+    for each in found.databases:
+        if each.header is not None:
+            size = each.header.page_size
+            databases.append(PlanDatabase(each.path, size, _last_page(fs, each), each.header))
+    return PlanSource(
+        fs=fs,
+        log_folder=found.log_folder,
+        names=found.names,
+        databases=tuple(databases),
+        generations=tuple(each for each in found.generations if each != current),
+        current_generation=current,
+        checkpoint_generation=found.checkpoint_generation or min(found.generations, default=current),
+        log_file_size=found.log_file_size,
+        circular=found.circular,
+        create_path=create_path,
+    )
+
+
+def _last_page(fs: FileSystem, found: FoundFile) -> int:
+    """Return the last owned page, or what the file has room for when that cannot be told."""
+    page_size = found.header.page_size if found.header is not None else 4096
+    try:
+        with fs.open(found.path) as file:
+            return owned_pages(file, page_size).last
+    except EseError:
+        return max(0, found.size // page_size - _HEADER_PAGES)
 
 
 def plan_backup(

@@ -19,6 +19,7 @@ from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any, Self
 
 import engine
+from engine.backup.external import ExternalBackup
 from engine.backup.sequence import backup_instance
 from engine.backup.slot import BackupSlot
 from engine.env import Environment
@@ -335,6 +336,11 @@ class Instance:
             options |= BackupOptions.ATOMIC if atomic else 0
         folder = None if target is None else os.fspath(target)
         return backup_instance(self, folder, options, progress=progress, monitor=monitor)
+
+    def begin_external_backup(self, *, incremental: bool = False, monitor: Monitor | None = None) -> ExternalBackup:
+        """Begin a backup whose files the caller reads; leaving it as a context manager without `end` aborts it."""
+        options = BackupOptions.INCREMENTAL if incremental else BackupOptions.NONE
+        return ExternalBackup(self, options, monitor=monitor)
 
     def stop_backup(self) -> None:
         """Make the running backup fail with -801 at its next step; nothing happens when none runs."""
