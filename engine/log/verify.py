@@ -83,7 +83,7 @@ class LogCopyVerifier:
 
     def _correct(self, block: memoryview, segment: int) -> CorrectedSegment:
         """Put a segment right in place, as itself or as the shadow of the one before it."""
-        for number in (segment, segment - 1) if segment > 1 else (segment,):
+        for number in (segment, segment - 1):
             correction = correct_segment(block, number)
             if correction is not None:
                 return CorrectedSegment(segment, segment * SEGMENT_SIZE, correction.bits[0])
