@@ -1,6 +1,7 @@
 """Bulk builder: valid databases from rows, in constant memory."""
 
 from engine.build.database import DatabaseBuilder, FormatLevel
+from engine.build.rows import Row
 from engine.build.schema import Column, Index
 from engine.build.table import TableInfo, TreeInfo
 from engine.format.column import ASCII, UNICODE, ColumnType, Storage
@@ -13,6 +14,7 @@ __all__ = [
     "DatabaseBuilder",
     "FormatLevel",
     "Index",
+    "Row",
     "Storage",
     "TableInfo",
     "TreeInfo",

@@ -22,7 +22,7 @@ from engine.build.tagged import MISSING, TaggedEncoder
 from engine.errors import Err, EseError
 from engine.format.column import UNICODE, ColumnDef, ColumnFlags, ColumnType, Storage
 from engine.format.record import FILLER, NO_VARIABLE, NULL_VARIABLE, RECORD_HEAD, null_bitmap
-from engine.format.value import STRUCT_CODES, encoder, ole_date
+from engine.format.value import CONVERSION_ERRORS, STRUCT_CODES, encoder, ole_date
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from engine.build.tagged import Raw
     from engine.format.value import Value
 
-Row: TypeAlias = "Mapping[str, Value | Sequence[Value] | None] | Sequence[Value | Sequence[Value] | None]"
+Row: TypeAlias = Mapping[str, Any] | Sequence[Any]
+"""Values by column name, or in the order of the columns; see the module's description."""
 
-CONVERSION_ERRORS: Final = (TypeError, ValueError, OverflowError, ArithmeticError, struct.error)
 _UNSIGNED: Final = (ColumnType.UNSIGNED_LONG, ColumnType.UNSIGNED_LONG_LONG)
 _MOST_VARIABLE: Final = 128
 _WORDS: Final = tuple(struct.Struct(f"<{count}H") for count in range(_MOST_VARIABLE + 1))

@@ -34,7 +34,7 @@ from engine.format.column import (
 )
 from engine.format.key import key_limit
 from engine.format.longvalue import MOST_BYTES
-from engine.format.value import Value, codec, encoder
+from engine.format.value import CONVERSION_ERRORS, Value, codec, encoder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -184,7 +184,7 @@ def encode_default(column: Column) -> bytes | None:
         return None
     try:
         raw = encoder(column.type, column.code_page)(column.default)
-    except (TypeError, ValueError, OverflowError, ArithmeticError) as error:
+    except CONVERSION_ERRORS as error:
         raise EseError.from_code(Err.InvalidParameter, f"default of {column.name}: {error}") from error
     if len(raw) > MOST_SHORT_BYTES:
         raise EseError.from_code(Err.ColumnTooBig, f"default of {column.name}: {len(raw)} bytes")
@@ -204,6 +204,8 @@ def define_columns(columns: Sequence[Column]) -> tuple[ColumnDef, ...]:
         if check_name(column.name).upper() in seen:
             raise EseError.from_code(Err.ColumnDuplicate, column.name)
         seen.add(column.name.upper())
+        if column.type is ColumnType.SLV:
+            raise EseError.from_code(Err.FeatureNotAvailable, f"{column.name}: columns of type SLV")
         storage = _storage(column)
         number = next_id[storage]
         next_id[storage] += 1

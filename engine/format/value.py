@@ -47,6 +47,9 @@ STRUCT_CODES: Final[dict[ColumnType, str]] = {
 }
 """`struct` codes of the plain numeric types."""
 
+CONVERSION_ERRORS: Final = (TypeError, ValueError, OverflowError, ArithmeticError, struct.error)
+"""What an encoder raises for a value that does not fit."""
+
 
 def ole_date(when: datetime | float) -> float:
     """Return days since 1899-12-30; a naive time is taken as UTC, a number is passed through."""
@@ -114,8 +117,8 @@ def _text(code_page: int) -> Callable[[Any], bytes]:
 def encoder(kind: ColumnType, code_page: int = 0) -> Callable[[Any], bytes]:
     """Return a function from a value (not None) to its stored bytes.
 
-    The function raises TypeError, ValueError, OverflowError or struct.error for what does not fit; callers
-    that know the column turn that into an EseError.  -1001 for a type that cannot be written.
+    The function raises one of `CONVERSION_ERRORS` for what does not fit; callers that know the column turn that
+    into an EseError.  -1001 for a type that cannot be written.
     """
     code = STRUCT_CODES.get(kind)
     if kind is ColumnType.DATE_TIME:

@@ -44,6 +44,12 @@ def env() -> Environment:
     return still_environment()
 
 
+@pytest.fixture
+def new_environment() -> Callable[[], Environment]:
+    """Return a function that makes equal still environments."""
+    return still_environment
+
+
 @dataclass
 class Tree:
     """What an audit found out about one tree."""
