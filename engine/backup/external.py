@@ -60,7 +60,7 @@ def check_external(host: BackupHost, options: int) -> None:
         raise EseError.from_code(Err.InvalidParameter, f"options of type {type(options).__name__}")
     if options & ~BackupOptions.INCREMENTAL:
         raise EseError.from_code(Err.InvalidGrbit, f"{options:#x}")
-    if str(host.params.recovery).strip().lower() == "off":
+    if not host.params.logging_enabled:
         raise EseError.from_code(Err.LoggingDisabled)
     host.check_log_writable()
     if options & BackupOptions.INCREMENTAL and host.params.circular_log:

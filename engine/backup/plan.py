@@ -132,7 +132,7 @@ def source_of_host(host: BackupHost) -> PlanSource:
         checkpoint_generation=host.checkpoint_generation_on_disk(),
         log_file_size=host.writer.header.file_size,
         circular=bool(host.params.circular_log),
-        recovery=str(host.params.recovery).strip().lower() != "off",
+        recovery=host.params.logging_enabled,
         create_path=bool(host.params.create_path_if_not_exist),
     )
 

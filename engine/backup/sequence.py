@@ -65,7 +65,7 @@ def backup_instance(
     flags = _checked_options(options)
     path = None if target is None else _checked_path(host, target)
     incremental = bool(flags & BackupOptions.INCREMENTAL)
-    if str(host.params.recovery).strip().lower() == "off":
+    if not host.params.logging_enabled:
         raise EseError.from_code(Err.LoggingDisabled, hint="JET_paramRecovery is off")
     host.check_log_writable()
     if incremental and host.params.circular_log:

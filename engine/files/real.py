@@ -236,6 +236,16 @@ class RealFileSystem:
             except OSError as error:
                 raise from_os_error(error, path, doing="free space") from error
 
+    def allocated_size(self, path: str) -> int:
+        """Return the bytes that a file takes on the disk; its size where the system does not tell."""
+        path = self.absolute(path)
+        try:
+            about = os.stat(path)
+        except OSError as error:
+            raise from_os_error(error, path, doing="stat") from error
+        blocks = getattr(about, "st_blocks", None)
+        return about.st_size if blocks is None else blocks * 512
+
     def lock(self, path: str) -> HeldLock:
         """Return a held exclusive inter-process lock named by `path`; -1032 when somebody has it.
 
