@@ -140,7 +140,7 @@ ACTIONS: tuple[Action, ...] = (
         ("n",),
         "Delete the logs below the checkpoint without making a backup.  They are gone for recovery afterwards.",
         (Scope.INSTANCE,),
-        "esetui truncate {instance}",
+        "esetui truncate {instance} --yes",
         Safety.DELETES,
     ),
     Action(
