@@ -178,10 +178,14 @@ class LogHeader:
 
     @classmethod
     def decode(cls, data: bytes) -> LogHeader:
-        """Take the fields out of 4096 bytes without judging them; -501 for an attach entry that leaves its area.
+        """Take the fields out of 4096 bytes without judging them, for showing a damaged header.
+
+        -501 for fewer bytes, or an attach entry that leaves its area.
 
         A header whose filetype or version is foreign gets no attach list.
         """
+        if len(data) < LOG_HEADER_SIZE:
+            raise EseError.from_code(Err.LogFileCorrupt, f"header of {len(data)} bytes", offset=len(data))
         values = _FIXED.unpack_from(data)
         _, generation, sector, header_segments, file_segments, page_size, created, previous = values[:8]
         major, minor, update_major, sign, dbms, flags, checkpoint, update_minor = values[8:16]

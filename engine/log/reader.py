@@ -51,6 +51,7 @@ class LogFile:
         self.unfinished: LgPos | None = None
         """After `records` has run to its end: the place of a record whose last pieces were never written."""
         self._scan: LogScan | None = None
+        self._to_patch: frozenset[int] = frozenset()
 
     @classmethod
     def open(
@@ -100,6 +101,7 @@ class LogFile:
         """Judge all segments; done once."""
         if self._scan is None:
             self._scan = scan_log(self.file.read_at, self.header, self.size)
+            self._to_patch = frozenset(self._scan.to_patch())
         return self._scan
 
     def segment(self, number: int) -> bytes:
@@ -111,7 +113,7 @@ class LogFile:
     def patches(self) -> Iterator[tuple[int, bytes]]:
         """Yield (byte offset, 4096 bytes) of what to write so that the file is as it should be."""
         scan = self.scan()
-        for number in scan.to_patch():
+        for number in sorted(self._to_patch):
             if number <= scan.last_valid_segment:
                 yield number * SEGMENT_SIZE, self.segment(number)
 
@@ -130,12 +132,18 @@ class LogFile:
     def records(self, start: LgPos | None = None, *, strict: bool = True) -> Iterator[LogRecord]:
         """Yield the records from `start` (which must be the place of one), by default from the first.
 
+        A `start` in an earlier generation means the first, one in a later generation gives nothing.
+
         Padding is left out; records in pieces come joined; pieces of a record that began before `start` are passed
         over.  Runs to the last valid segment; then, when `strict`, a corruption of the file is raised as -501.
         -501 with path, generation, segment and byte offset in the file at what cannot be a record.
         """
         scan = self.scan()
         start = LgPos(self.generation, 1, 0) if start is None else self.canonical(start)
+        if start.generation < self.generation:
+            start = LgPos(self.generation, 1, 0)
+        elif start.generation > self.generation:
+            return
         self.unfinished = None
         walk = RecordWalk(self.header, self.path)
         number = max(1, start.segment)
@@ -169,9 +177,8 @@ class LogFile:
         if len(data) < count * SEGMENT_SIZE:
             raise self._corrupt("the file became shorter while it was read", first, 0)
         blocks = [data[at : at + SEGMENT_SIZE] for at in range(0, len(data), SEGMENT_SIZE)]
-        for number in self.scan().to_patch():
-            if first <= number < first + count:
-                blocks[number - first] = self._patched(blocks[number - first], number)
+        for number in self._to_patch.intersection(range(first, first + count)):
+            blocks[number - first] = self._patched(blocks[number - first], number)
         return blocks
 
     def _patched(self, block: bytes, number: int) -> bytes:

@@ -130,6 +130,8 @@ def test_start_in_mid_log_passes_over_pieces(log: Log) -> None:
     assert len(log.records(*segments, start=LgPos(5, 2, 40))) == 2
     assert next(each.pos for each in log.records(*segments, start=LgPos(5, 1, 4040))) == LgPos(5, 1, 4040)
     assert log.records(*segments, start=LgPos(5, 4, 0)) == []
+    assert log.records(*segments, start=LgPos(6, 1, 0)) == []
+    assert len(log.records(*segments, start=LgPos(4, 3, 0))) == 4
 
 
 def test_three_spellings_of_one_place(log: Log) -> None:

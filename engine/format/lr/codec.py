@@ -13,7 +13,8 @@ and `TAIL` names the variable parts in their order; a part whose length is nowhe
 Lengths are computed when a record is packed, so they cannot disagree with the parts.
 
 Reading is table driven: the type byte chooses a function that was built once from the declaration.  This is a hot
-path (`benchmarks/` measures it); a record costs about one struct call, one slice a variable part, and one tuple.
+path (`benchmarks/log_records.py` measures it); a record costs about one struct call, one slice a variable part,
+and one tuple.
 Source: log reference 2.
 """
 
@@ -52,11 +53,13 @@ class Record:
     __slots__ = ()
     LAYOUT: ClassVar[str]
     TAIL: ClassVar[str] = ""
+    TYPE: ClassVar[LrType]
+    """Set on registration, from the name of the class."""
 
     @property
     def type(self) -> LrType:
         """The type number, whose name is the name of the class."""
-        return LrType[type(self).__name__]
+        return self.TYPE
 
     def pack(self) -> bytes:
         """Return the bytes of the record, type byte included; -1003 when a field does not fit its place."""
@@ -152,7 +155,7 @@ def wire(cls: _R) -> _R:
 
 def register(cls: type[Record], decoder: Decoder, writer: Callable[[tuple[Any, ...]], bytes]) -> None:
     """Register a record class that has functions of its own."""
-    kind = LrType[cls.__name__]
+    kind = cls.TYPE = LrType[cls.__name__]
     _DECODERS[kind] = decoder
     _WRITERS[cls] = writer
     _CLASSES[kind] = cls
