@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from engine import header_changes
 from engine.errors import EseError
@@ -28,6 +28,7 @@ from engine.types import LGPOS_MIN, LgPos, Signature
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import TracebackType
 
     from engine.env import Environment
     from engine.files.base import File, FileSystem
@@ -54,6 +55,7 @@ class AttachedDatabase:
         cpg_max: int = 0,
         first_copy: HeaderSource = HeaderSource.PRIMARY,
         flush_map: Signature | None = None,
+        consistent: LgPos = LGPOS_MIN,
     ) -> None:
         self.path = file.path
         self.dbid = dbid
@@ -62,7 +64,7 @@ class AttachedDatabase:
         self.logged = logged
         self.cpg_max = cpg_max
         self.last_owned_page = last_owned_page
-        self.consistent: LgPos = LGPOS_MIN
+        self.consistent = consistent
         self._env = env
         self._file = file
         self._header = header
@@ -115,6 +117,14 @@ class AttachedDatabase:
     def close(self) -> None:
         """Close the file; idempotent."""
         self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
 
 def believable_flush_map(fs: FileSystem, path: str, header: DatabaseHeader) -> Signature | None:

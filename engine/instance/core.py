@@ -254,13 +254,11 @@ class Instance:
             REGISTRY.claim_folders(self, self.system_folder, self.log_folder, self.params.base_name)
             self._replaying = True
             starter.start()
-        except BaseException as error:
+        except BaseException:
             self._replaying = False
             self._release()
             # After a failed init the object is as it was created: the caller may set things right and try again.
             self.state = InstanceState.CREATED
-            if isinstance(error, EseError):
-                self.events.report(104, str(self.number), str(error.code), "")
             raise
         self._replaying = False
         self._names, self._keeper, self._writer = starter.names, starter.keeper, starter.writer

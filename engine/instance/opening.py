@@ -27,7 +27,7 @@ from engine.log.paths import join, name_of
 from engine.log.reader import LogFile
 from engine.log.rollover import finish_rollover
 from engine.log.stream import LogStream
-from engine.log.tail import mend_tail
+from engine.log.tail import Tail, read_tail
 from engine.params import EFV_ALLOW_HIGHER_PERSISTED, EFV_ENGINE_DEFAULT, EFV_PERSISTED
 from engine.types import LgPos
 
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from engine.env import Environment
     from engine.events import EventLog
     from engine.format.checkpoint import CheckpointRead
-    from engine.log.scan import LogScan
     from engine.params import Parameters
 
 DEFAULT_EFV = 9180
@@ -54,16 +53,17 @@ class Folders:
 
 @dataclass(slots=True)
 class Opened:
-    """A stream ready to be continued.
+    """A stream that was looked at; nothing is mended yet.
 
-    `quit_position` is the place of the Term or RecoveryQuit record that ends it, None when it does not end so;
-    `current` is the existing name of the current log, None when that is missing.
+    `header` and `tail` are those of the last log.  `quit_position` is the place of the Term or RecoveryQuit record
+    that ends it, None when it does not end so; `current` is the existing name of the current log, None when that is
+    missing.
     """
 
     names: LogNames
     stream: LogStream
     header: LogHeader
-    scan: LogScan
+    tail: Tail
     current: str | None
     quit_position: LgPos | None
     checkpoint: CheckpointRead | None
@@ -120,7 +120,7 @@ def find_names(params: Parameters, listing: list[str], found: LogStream | None) 
 def open_stream(
     env: Environment, events: EventLog, params: Parameters, folders: Folders, found: LogStream, names: LogNames
 ) -> Opened:
-    """Open the stream `found`: finish a roll-over that a crash interrupted, check the headers, mend the tail.
+    """Look at the stream `found`: finish a roll-over that a crash interrupted, check the headers, judge the tail.
 
     -501 damage (events 412, or 552 and 465), -513 -515 -530 sequence and signature, -1213 page size, -541/-545
     log size.
@@ -143,7 +143,7 @@ def open_stream(
             path=found.archives[max(found.archives)],
             generation=max(found.archives),
         )
-    scan = mend_tail(env.fs, path, events)
+    tail = read_tail(env.fs, path, events)
     with LogFile.open(env.fs, path) as log:
         header = log.header
         quit_position = log.quit_position()
@@ -151,7 +151,7 @@ def open_stream(
         names=names,
         stream=found,
         header=header,
-        scan=scan,
+        tail=tail,
         current=None if found.current is None else name_of(found.current),
         quit_position=quit_position,
         checkpoint=_read_checkpoint(env, events, join(folders.system, checkpoint_name(env, folders, names)), header),
@@ -246,18 +246,13 @@ def stream_format(params: Parameters) -> FormatVersions:
 
 
 def checkpoint_file(env: Environment, params: Parameters, folders: Folders, opened: Opened) -> CheckpointFile:
-    """Return the checkpoint of a stream that is continued; a missing or foreign one is made anew when it is written."""
+    """Return the checkpoint of a stream that is continued; without a right one, a value that is not on the disk yet."""
     path = join(folders.system, checkpoint_name(env, folders, opened.names))
+    settings = dbms_param(params, folders, opened.header.file_segments)
     read = opened.checkpoint
     if read is not None:
         bad = None if not read.problems else 3 - read.copy
-        settings = dbms_param(params, folders, opened.header.file_segments)
         return CheckpointFile(env.fs, path, read.checkpoint.replace(dbms_param=settings), bad_copy=bad)
-    value = Checkpoint.create(
-        checkpoint=opened.quit_position or LgPos(opened.header.generation, 1, 0),
-        signature=opened.header.signature,
-        dbms_param=dbms_param(params, folders, opened.header.file_segments),
-    )
-    # A clean stream without a right checkpoint gets one at its last record, so that nothing is replayed next time.
-    write_checkpoint_file(env.fs, path, value)
+    lowest = LgPos(min(opened.stream.generations), 1, 0)
+    value = Checkpoint.create(checkpoint=lowest, signature=opened.header.signature, dbms_param=settings)
     return CheckpointFile(env.fs, path, value)

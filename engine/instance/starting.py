@@ -26,8 +26,10 @@ from engine.instance.opening import (
 )
 from engine.log.paths import join
 from engine.log.stream import LogStream
-from engine.log.writer import LogWriter
+from engine.log.tail import mend_tail
+from engine.log.writer import LogWriter, next_flags
 from engine.recovery.result import RecoveryResult
+from engine.recovery.soft import Recovery
 from engine.types import InitOptions, LgPos
 
 if TYPE_CHECKING:
@@ -128,16 +130,44 @@ class Starter:
         self._resources.callback(self.writer.close)
 
     def _continue_stream(self, opened: Opened) -> None:
+        recovery = None
         if opened.clean:
             check_log_size(self._params, opened)
         else:
-            raise EseError.from_code(Err.DatabaseDirtyShutdown, "recovery is needed", path=self._folders.log)
-        self.keeper.checkpoint = checkpoint_file(self._env, self._params, self._folders, opened)
-        self.writer = self._open_writer(opened)
+            recovery = Recovery(
+                self._env,
+                self._events,
+                opened.stream,
+                None if opened.checkpoint is None else opened.checkpoint.checkpoint,
+                self._map,
+                self._progress,
+            )
+            recovery.replay()
+        checkpoint = checkpoint_file(self._env, self._params, self._folders, opened)
+        self.keeper.checkpoint = checkpoint
+        mend_tail(self._env.fs, opened.tail, self._events)
+        if opened.current is not None:
+            self.writer = self._open_writer(opened)
+        else:
+            self.writer = self._create_next(opened, recovery)
+        self._resources.callback(self.writer.close)
+        if recovery is not None:
+            self.result = recovery.finish(self.writer, checkpoint, self.keeper)
+            self._check_size_after(opened)
+        elif opened.checkpoint is None and opened.quit_position is not None:
+            # A clean stream without a right checkpoint gets one, so that nothing is replayed the next time.
+            checkpoint.finish(opened.quit_position)
+
+    def _check_size_after(self, opened: Opened) -> None:
+        """Refuse another log size only now: the databases are clean, which the error says."""
+        try:
+            check_log_size(self._params, opened)
+        except EseError as error:
+            self._events.report(454, str(error.code))
+            raise
 
     def _open_writer(self, opened: Opened) -> LogWriter:
-        settings = dbms_param(self._params, self._folders, opened.header.file_segments)
-        writer = LogWriter.open(
+        return LogWriter.open(
             self._env,
             self._folders.log,
             self.names,
@@ -145,9 +175,24 @@ class Starter:
             self._events,
             current_name=opened.current or self.names.current,
             header=opened.header,
-            last_valid_segment=opened.scan.last_valid_segment,
-            accumulated=opened.scan.accumulated_checksum,
-            dbms_param=settings,
+            last_valid_segment=opened.tail.scan.last_valid_segment,
+            accumulated=opened.tail.scan.accumulated_checksum,
+            dbms_param=dbms_param(self._params, self._folders, opened.header.file_segments),
         )
-        self._resources.callback(writer.close)
-        return writer
+
+    def _create_next(self, opened: Opened, recovery: Recovery | None) -> LogWriter:
+        """Make the log that follows the highest closed one, when the current log is lost."""
+        last = opened.header
+        settings = dbms_param(self._params, self._folders, last.file_segments)
+        header = last.replace(
+            raw=bytes(len(last.raw)),
+            generation=last.generation + 1,
+            created=self._env.log_time(),
+            previous_created=last.created,
+            previous_checksum=opened.tail.scan.accumulated_checksum,
+            dbms_param=settings,
+            flags=next_flags(last, settings),
+            checkpoint=self.keeper.checkpoint_position(),
+            attachments=() if recovery is None else recovery.attach_list(),
+        )
+        return LogWriter.create(self._env, self._folders.log, self.names, self.keeper, self._events, header=header)

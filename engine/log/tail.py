@@ -14,7 +14,7 @@ Source: log reference 1.7, 6.2; `engine.log.generation_file` for the order of wr
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from engine.files.base import OpenMode
 from engine.format.checksum import segment_checksum
@@ -31,8 +31,19 @@ _ZEROS = bytes(SEGMENT_SIZE)
 _LEFTOVERS = (FindingKind.SEGMENT_CORRUPT, FindingKind.CORRUPT_AFTER_EMPTY)
 
 
-def mend_tail(fs: FileSystem, path: str, events: EventLog) -> LogScan:
-    """Scan the current log at `path` and write what the scan says must be written; the scan afterwards.
+class Tail(NamedTuple):
+    """The end of a log: its scan, and what must be written before anything is appended behind it.
+
+    `scan.last_valid_segment` and `scan.accumulated_checksum` count whether or not the writes are done.
+    """
+
+    path: str
+    scan: LogScan
+    writes: tuple[tuple[int, bytes], ...]
+
+
+def read_tail(fs: FileSystem, path: str, events: EventLog) -> Tail:
+    """Scan the log at `path` and plan what is to be mended; nothing is written.
 
     -501 for damage that no crash explains; errors of `LogHeader.parse` for the header.
     """
@@ -42,25 +53,26 @@ def mend_tail(fs: FileSystem, path: str, events: EventLog) -> LogScan:
             report_corruption(events, path, scan)
             scan.raise_if_corrupt(path)
         writes = list(log.patches())
-        if scan.corruption is not None:
-            writes.append((scan.corruption.offset, _ZEROS))
-    if not writes:
-        return scan
-    with fs.open(path, OpenMode.READ_WRITE) as file:
-        for offset, data in writes:
+    if scan.corruption is not None:
+        writes.append((scan.corruption.offset, _ZEROS))
+    return Tail(path, scan, tuple(writes))
+
+
+def mend_tail(fs: FileSystem, tail: Tail, events: EventLog) -> None:
+    """Write what `read_tail` planned (events 466, 554)."""
+    if not tail.writes:
+        return
+    with fs.open(tail.path, OpenMode.READ_WRITE) as file:
+        for offset, data in tail.writes:
             file.write_at(offset, data)
         # The log must be right before anything is appended behind it.
         file.fsync()
-    for finding in scan.findings:
+    for finding in tail.scan.findings:
         if finding.event_id == EVENT_SHADOW_USED:
-            events.report(EVENT_SHADOW_USED, path)
+            events.report(EVENT_SHADOW_USED, tail.path)
         elif finding.event_id == EVENT_SEGMENT_CORRECTED:
             place = f"{finding.offset} (0x{finding.offset:016x})"
-            events.report(EVENT_SEGMENT_CORRECTED, path, str(finding.segment), place, str(finding.bit))
-    with LogFile.open(fs, path) as log:
-        scan = log.scan()
-        scan.raise_if_corrupt(path)
-        return scan
+            events.report(EVENT_SEGMENT_CORRECTED, tail.path, str(finding.segment), place, str(finding.bit))
 
 
 def report_corruption(events: EventLog, path: str, scan: LogScan) -> None:

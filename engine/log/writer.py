@@ -352,9 +352,6 @@ class LogWriter:
 
     def _next_header(self, generation: int) -> LogHeader:
         before = self._file.header
-        flags = LogHeaderFlags.CIRCULAR_NOW if self._dbms_param.circular else LogHeaderFlags(0)
-        if before.flags & (LogHeaderFlags.CIRCULAR_NOW | LogHeaderFlags.CIRCULAR_HISTORY):
-            flags |= LogHeaderFlags.CIRCULAR_HISTORY
         return LogHeader.create(
             generation=generation,
             file_segments=before.file_segments,
@@ -366,7 +363,7 @@ class LogWriter:
             engine_version=before.engine_version,
             dbms_param=self._dbms_param,
             previous_checksum=self._file.accumulated,
-            flags=flags,
+            flags=next_flags(before, self._dbms_param),
             checkpoint=self._owner.checkpoint_position(),
             attachments=self._owner.attach_list(),
         )
@@ -401,6 +398,14 @@ class LogWriter:
             with suppress(EseError):
                 self._file.close()
         return error
+
+
+def next_flags(before: LogHeader, settings: DbmsParam) -> int:
+    """Return the flags of the generation after `before`: circular now, and whether it ever was."""
+    flags = LogHeaderFlags.CIRCULAR_NOW if settings.circular else LogHeaderFlags(0)
+    if before.flags & (LogHeaderFlags.CIRCULAR_NOW | LogHeaderFlags.CIRCULAR_HISTORY):
+        flags |= LogHeaderFlags.CIRCULAR_HISTORY
+    return int(flags)
 
 
 def _end_of(segment: int, used: int, length: int) -> tuple[int, int]:

@@ -20,7 +20,7 @@ from engine.format.names import LAST_GENERATION, LogNames
 from engine.format.segment import SEGMENT_SIZE
 from engine.format.versions import LogVersion
 from engine.log.reader import LogFile
-from engine.log.tail import mend_tail
+from engine.log.tail import mend_tail, read_tail
 from engine.log.writer import LogWriter
 from engine.types import LgPos, Signature
 
@@ -91,7 +91,9 @@ def create(env: Environment, folder: Path, owner: Owner, made: LogHeader) -> Log
 def reopen(folder: Path, fs: FileSystem | None = None) -> LogWriter:
     fs = fs or RealFileSystem()
     path = str(folder / "edb.log")
-    scan = mend_tail(fs, path, EventLog(shared=False))
+    tail = read_tail(fs, path, EventLog(shared=False))
+    mend_tail(fs, tail, EventLog(shared=False))
+    scan = tail.scan
     with LogFile.open(fs, path) as log:
         found = log.header
     writer = LogWriter.open(

@@ -1,0 +1,323 @@
+"""Replaying control records: what they do to the headers of the databases they name, in memory.
+
+    AttachDB, attach list   a database takes part, or is passed over (`attach_rule`)
+    DetachDB                clean at the record; done with
+    Term, RecoveryQuit      all that take part: clean at the last ShutDownMark; done with
+    SetDbVersion            version fields raised
+    ReAttach                position noted
+    Backup2, phase Update   backup information
+    changes of pages        refused when their database takes part: that is the business of a full replay
+    all others              nothing to the headers
+
+Nothing is written here: a replay that has to be refused leaves everything as it was.
+Source: log reference 3.6-3.8, 3.10.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from engine import header_changes
+from engine.errors import Err, EseError
+from engine.files.base import FileKind
+from engine.format.dbheader import DbState
+from engine.format.lr import (
+    AttachDB,
+    Backup2,
+    BackupPhase,
+    CreateDB,
+    DetachDB,
+    Init,
+    Init2,
+    LrType,
+    ReAttach,
+    SetDbVersion,
+    ShutDownMark,
+)
+from engine.header_file import read_header
+from engine.recovery.attach_rule import Named, Verdict, judge
+from engine.types import LGPOS_MIN, BkInfo
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from engine.env import Environment
+    from engine.events import EventLog
+    from engine.format.attachinfo import AttachInfo
+    from engine.format.dbheader import DatabaseHeader, HeaderRead
+    from engine.format.logheader import LogHeader
+    from engine.format.lr import Record
+    from engine.log.records import LogRecord
+    from engine.types import LgPos
+
+_ENDS = frozenset((LrType.Term, LrType.Term2, LrType.RecoveryQuit, LrType.RecoveryQuit2))
+_FILLERS = frozenset((LrType.NOP, LrType.NOP2))
+_NEUTRAL = frozenset(
+    (
+        *_FILLERS,
+        LrType.RecoveryUndo,
+        LrType.RecoveryUndo2,
+        LrType.RecoveryQuitKeepAttachments,
+        LrType.Trace,
+        LrType.JetOp,
+        LrType.ForceWriteLog,
+        LrType.ForceLogRollover,
+        LrType.ExtRestore,
+        LrType.ExtRestore2,
+        LrType.FullBackup,
+        LrType.IncBackup,
+        LrType.Backup,
+        LrType.Begin,
+        LrType.Begin0,
+        LrType.BeginDT,
+        LrType.Commit,
+        LrType.Commit0,
+        LrType.CommitCtx,
+        LrType.Rollback,
+        LrType.Refresh,
+        LrType.PrepCommit,
+        LrType.PrepRollback,
+        LrType.MacroBegin,
+        LrType.MacroCommit,
+        LrType.MacroAbort,
+        LrType.MacroInfo,
+        LrType.MacroInfo2,
+        LrType.PagePatchRequest,
+        LrType.SignalAttachDb,
+        LrType.ScanCheck,
+        LrType.ScanCheck2,
+        LrType.FreeFDP,
+        LrType.ExtentFreed,
+        LrType.ExtentFreed2,
+        LrType.Checksum,
+    )
+)
+"""Records that change neither a page nor a header."""
+
+
+@dataclass(slots=True)
+class ReplayedHeader:
+    """A database that takes part, or took part until its detach.
+
+    `header` is what the log has made of it so far, `on_disk` what the file says; `attach_consistent` is the position
+    that its AttachDB carried.
+    """
+
+    path: str
+    dbid: int
+    read: HeaderRead
+    header: DatabaseHeader
+    attach_consistent: LgPos
+
+    @property
+    def on_disk(self) -> DatabaseHeader:
+        """The header in the file."""
+        return self.read.header
+
+
+@dataclass(slots=True)
+class Passed:
+    """A database that the log names and that does not take part."""
+
+    named: Named
+    path: str
+    verdict: Verdict
+
+
+@dataclass(slots=True)
+class ControlReplay:
+    """The state of a replay.
+
+    `resolve` gives the place of a database for the path that the log has.  `finished` are databases whose detach is in
+    the log: their headers are to be written as they are.
+    """
+
+    env: Environment
+    events: EventLog
+    resolve: Callable[[str, Named], str]
+    lowest: int
+    """Lowest generation that is replayed."""
+    attached: dict[int, ReplayedHeader] = field(default_factory=dict)
+    passed: dict[int, Passed] = field(default_factory=dict)
+    finished: dict[str, ReplayedHeader] = field(default_factory=dict)
+    shutdown_mark: LgPos = LGPOS_MIN
+    last_is_mark: bool = False
+    ended_at: LgPos | None = None
+    """Place of the Term or RecoveryQuit that the log ends with so far."""
+
+    def begin(self, entries: tuple[AttachInfo, ...], log: LogHeader) -> None:
+        """Take the databases that are attached where the replay starts."""
+        for entry in entries:
+            named = Named(entry.dbid, entry.path, entry.attach, entry.consistent, entry.sign_db)
+            self._meet(named, log)
+
+    def apply(self, found: LogRecord, log: LogHeader) -> None:
+        """Apply one record of the log with that header.  -550 when it changes a page of a database that takes part."""
+        record, kind = found.record, found.record.type
+        if kind in _FILLERS:
+            return
+        self.last_is_mark = isinstance(record, ShutDownMark)
+        self.ended_at = None
+        if kind in _NEUTRAL or isinstance(record, (Init, Init2)):
+            return
+        if isinstance(record, ShutDownMark):
+            self.shutdown_mark = found.pos
+        elif kind in _ENDS:
+            self._end(found.pos)
+        elif isinstance(record, AttachDB):
+            named = Named(record.dbid, record.path, found.pos, record.consistent, record.sign_db, record.sign_log)
+            self._meet(named, log)
+        elif isinstance(record, CreateDB):
+            self._create(record, found, log)
+        elif isinstance(record, DetachDB):
+            self._detach(record.dbid, found.pos)
+        else:
+            self._on_database(found, record)
+
+    def _on_database(self, found: LogRecord, record: Record) -> None:
+        """Apply a record about one database, or refuse it."""
+        database = self.attached.get(getattr(record, "dbid", 0))
+        if database is None:
+            return
+        header = database.header
+        if isinstance(record, SetDbVersion):
+            now = (header.version, header.update_major, header.update_minor)
+            if (record.version, record.update_major, record.update_minor) > now:
+                database.header = header.replace(
+                    version=record.version, update_major=record.update_major, update_minor=record.update_minor
+                )
+        elif isinstance(record, ReAttach):
+            database.header = header.replace(lgpos_last_reattach=found.pos)
+        elif isinstance(record, Backup2):
+            if record.phase == BackupPhase.UPDATE:
+                info = BkInfo(record.mark, record.time, record.gen_low, record.gen_high)
+                database.header = header_changes.backup_finished(header, info, kind=record.kind, scope=record.scope)
+        else:
+            raise _needs_pages(found, database)
+
+    # -- attach --
+
+    def _meet(self, named: Named, log: LogHeader) -> None:
+        """Judge a database that the log names, and let it take part if its turn has come."""
+        self.attached.pop(named.dbid, None)
+        self.passed.pop(named.dbid, None)
+        path = self.resolve(named.path, named)
+        known = self.finished.get(path)
+        read = known.read if known is not None else self._read(path)
+        if isinstance(read, Verdict):
+            self.passed[named.dbid] = Passed(named, path, read)
+            return
+        header = known.header if known is not None else read.header
+        try:
+            verdict = judge(named, header, log.signature, path)
+        except EseError as error:
+            if error.event_id is not None:
+                self.events.report(error.event_id, str(error.code), path)
+            raise
+        if verdict is not Verdict.NOW:
+            self.passed[named.dbid] = Passed(named, path, verdict)
+            return
+        self._check_ranges(path, header)
+        self.finished.pop(path, None)
+        self.attached[named.dbid] = ReplayedHeader(
+            path, named.dbid, read, self._after_attach(header, named, log), named.consistent
+        )
+
+    def _after_attach(self, header: DatabaseHeader, named: Named, log: LogHeader) -> DatabaseHeader:
+        if named.sign_log is None or (header.lgpos_attach == named.position and not header.clean):
+            return header.replace(state=DbState.DIRTY_SHUTDOWN, gen_recovering=log.generation)
+        return header_changes.attach(
+            header,
+            position=named.position,
+            dbid=named.dbid,
+            current=log,
+            time=self.env.log_time(),
+            recovering=True,
+        )
+
+    def _read(self, path: str) -> HeaderRead | Verdict:
+        stat = self.env.fs.stat(path)
+        if stat is None or stat.kind is not FileKind.FILE:
+            return Verdict.MISSING
+        try:
+            return read_header(self.env.fs, path)
+        except EseError as error:
+            if error.code in (Err.DatabaseCorrupted, Err.InvalidDatabaseVersion, Err.FileAccessDenied):
+                return Verdict.UNREADABLE
+            raise
+
+    def _check_ranges(self, path: str, header: DatabaseHeader) -> None:
+        if header.is_backup_copy:
+            self.events.report(619, path)
+            raise EseError.from_code(
+                Err.SoftRecoveryOnBackupDatabase, path=path, event_id=619, hint="restore the backup set it belongs to"
+            )
+        first, last = header.gen_min_required, header.gen_max_required
+        if first and first < self.lowest:
+            self.events.report(452, path, str(first), str(last), str(self.lowest))
+            raise EseError.from_code(
+                Err.RequiredLogFilesMissing,
+                f"logs from {first:#x} on are needed, the replay starts at {self.lowest:#x}",
+                path=path,
+                generation=first,
+                event_id=452,
+            )
+
+    def _create(self, record: CreateDB, found: LogRecord, log: LogHeader) -> None:
+        """Meet a CreateDB: a database that came further is passed over, any other would have to be built anew."""
+        named = Named(record.dbid, record.path, found.pos, LGPOS_MIN, record.sign_db, log.signature)
+        self.passed.pop(named.dbid, None)
+        path = self.resolve(named.path, named)
+        read = self._read(path)
+        verdict = read if isinstance(read, Verdict) else judge(named, read.header, log.signature, path)
+        if verdict in (Verdict.NOW, Verdict.MISSING, Verdict.UNREADABLE):
+            raise EseError.from_code(
+                Err.DatabaseDirtyShutdown,
+                f"the replay would have to build the database anew from CreateDB at {found.pos}",
+                path=path,
+                generation=found.pos.generation,
+                segment=found.pos.segment,
+                hint=_HINT,
+            )
+        self.passed[named.dbid] = Passed(named, path, verdict)
+
+    # -- detach --
+
+    def _detach(self, dbid: int, position: LgPos) -> None:
+        self.passed.pop(dbid, None)
+        database = self.attached.pop(dbid, None)
+        if database is not None:
+            self._finish(database, position)
+
+    def _end(self, position: LgPos) -> None:
+        """End a run: what takes part is detached, at the last mark."""
+        for dbid in sorted(self.attached):
+            database = self.attached.pop(dbid)
+            self._finish(database, self.shutdown_mark)
+            self.events.report(329, database.path, str(position), "0")
+        self.passed.clear()
+        self.ended_at = position
+
+    def _finish(self, database: ReplayedHeader, position: LgPos) -> None:
+        database.header = header_changes.clean_shutdown(
+            database.header, position=position, time=self.env.log_time()
+        ).replace(gen_recovering=0)
+        self.finished[database.path] = database
+
+
+_HINT = "replaying page changes is not part of this version; recover with esentutl /r on Windows"
+
+
+def _needs_pages(found: LogRecord, database: ReplayedHeader) -> EseError:
+    pgno = getattr(found.record, "pgno", None)
+    return EseError.from_code(
+        Err.DatabaseDirtyShutdown,
+        f"the replay reaches a change of pages: {found.record.type.name} at {found.pos}",
+        path=database.path,
+        page=pgno if isinstance(pgno, int) and pgno else None,
+        generation=found.pos.generation,
+        segment=found.pos.segment,
+        offset=found.pos.offset,
+        hint=_HINT,
+    )
