@@ -31,7 +31,7 @@ from engine.format.patch import PatchHeader
 from engine.info import read_database_file
 from engine.monitor import Cell
 from engine.space import owned_pages
-from engine.verify.batches import BATCH_SIZE, read_ahead
+from engine.verify.batches import BATCH_SIZE, read_batches
 from engine.verify.report import Finding, Sheet, UnitKind
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def verify_database(
     sheet.units = shape.pages
     watch.monitor.begin_map(sheet.path, shape.pages)
     sweep = _Sweep(file, sheet, watch, shape, correct=correct)
-    with read_ahead(file, sheet.size) as batches:
+    with read_batches(file, sheet.size, sweep.work) as batches:
         for batch in batches:
             if tap is not None and batch.error is None:
                 tap(batch.data)
@@ -171,20 +171,26 @@ class _Sweep:
         self.seen = 0
         self.written = False
 
-    def batch(self, batch: Batch) -> None:
-        """Check the pages of one batch, leaving out headers, trailer, and an incomplete page at the end."""
-        first = page_number(batch.offset, self.size)
+    def part(self, offset: int, data: memoryview) -> tuple[int, memoryview]:
+        """Return the pages of a batch and the first one's number: no headers, no trailer, no incomplete page."""
+        first = page_number(offset, self.size)
         skip = max(0, 1 - first)
-        first += skip
-        count = min(len(batch.data) // self.size - skip, self.shape.pages - first + 1)
-        if count <= 0 or self.temporary:
-            return
-        view = batch.data[skip * self.size : (skip + count) * self.size]
-        if batch.error is None:
-            self.pages(view, first)
-            return
-        for index in range(count):
-            self.single(view[index * self.size : (index + 1) * self.size], first + index)
+        count = min(len(data) // self.size - skip, self.shape.pages - first - skip + 1)
+        return first + skip, data[skip * self.size : (skip + max(0, count)) * self.size]
+
+    def work(self, offset: int, data: memoryview) -> PageBatchResult:
+        """Compute the checksums of one batch; changes nothing, so any thread may do it."""
+        first, view = self.part(offset, data)
+        return verify_batch(data[:0] if self.temporary else view, first, self.size)
+
+    def batch(self, batch: Batch[PageBatchResult]) -> None:
+        """Take the result of one batch, or look at its pages one by one when it could not be read."""
+        first, view = self.part(batch.offset, batch.data)
+        if batch.result is not None:
+            self.take(batch.result, view)
+        elif not self.temporary:
+            for index in range(len(view) // self.size):
+                self.single(view[index * self.size : (index + 1) * self.size], first + index)
 
     def single(self, view: memoryview, pgno: int) -> None:
         """Read and check one page of a batch that could not be read as a whole."""
@@ -199,12 +205,13 @@ class _Sweep:
             self.sheet.add(Finding(self.sheet.path, UnitKind.PAGE, pgno, offset, error.code, detail))
             return
         if count == self.size:
-            self.pages(view, pgno)
+            self.take(verify_batch(view, pgno, self.size), view)
 
-    def pages(self, view: memoryview, first: int) -> None:
-        """Check consecutive pages."""
-        result = verify_batch(view, first, self.size)
-        blank = result.blank_count
+    def take(self, result: PageBatchResult, view: memoryview) -> None:
+        """Count and report what was found in consecutive pages; `view` holds them."""
+        if not result.count:
+            return
+        first, blank = result.first_pgno, result.blank_count
         self.seen = first + result.count - 1
         self.sheet.checked += result.count - blank
         self.sheet.blank += blank

@@ -18,7 +18,7 @@ from engine.format.checksum_batch import SegmentState
 from engine.format.flushmap import FLUSH_MAP_PAGE_SIZE, FlushMapHeader
 from engine.format.logheader import LOG_HEADER_SIZE, LogHeader
 from engine.log.scan import BATCH_SEGMENTS, FindingKind, LogScan, ScanFinding, scan_log
-from engine.verify.batches import read_ahead
+from engine.verify.batches import read_batches
 from engine.verify.report import Finding, Sheet, UnitKind
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from engine.files.base import File
     from engine.format.checkpoint import Checkpoint
+    from engine.format.checksum_batch import PageBatchResult
     from engine.verify.watch import Watch
 
 _WORDS: Final = {
@@ -52,7 +53,7 @@ def verify_log(
     With `correct` (the file must be writable) segments with one wrong bit are put right in place and made durable.
     """
     if tap is not None:
-        with read_ahead(file, sheet.size) as batches:
+        with read_batches(file, sheet.size, _nothing) as batches:
             for batch in batches:
                 if batch.error is None:
                     tap(batch.data)
@@ -112,27 +113,38 @@ def verify_flush_map(file: File, sheet: Sheet, watch: Watch) -> FlushMapHeader |
 
     Damage of a map costs nothing but the map: the engine deletes and rebuilds it.
     """
-    header = None
-    with read_ahead(file, sheet.size) as batches:
+    header = _flush_map_header(sheet, file.read_at(0, FLUSH_MAP_PAGE_SIZE))
+    with read_batches(file, sheet.size, _map_pages) as batches:
         for batch in batches:
             if batch.error is not None:
                 raise batch.error
-            data, first = batch.data, batch.offset // FLUSH_MAP_PAGE_SIZE - 1
-            if not batch.offset:
-                header = _flush_map_header(sheet, bytes(data[:FLUSH_MAP_PAGE_SIZE]))
-                data, first = data[FLUSH_MAP_PAGE_SIZE:], 0
-            whole = len(data) // FLUSH_MAP_PAGE_SIZE * FLUSH_MAP_PAGE_SIZE
-            result = verify_batch(data[:whole], first, FLUSH_MAP_PAGE_SIZE)
-            sheet.units += result.count
-            sheet.blank += result.blank_count
-            sheet.checked += result.count - result.blank_count
-            for bad in result.bad:
-                place = (bad.number + 1) * FLUSH_MAP_PAGE_SIZE
-                detail = "the map page's checksum is wrong"
-                numbers = (bad.stored, bad.computed, bad.bits)
-                sheet.add(Finding(sheet.path, UnitKind.MAP_PAGE, bad.number, place, bad.code, detail, *numbers))
+            if batch.result is not None:
+                _take_map_pages(sheet, batch.result)
             watch.advance(len(batch.data))
     return header
+
+
+def _map_pages(offset: int, data: memoryview) -> PageBatchResult:
+    """Check the pages of a batch of a flush map, which count from 0 behind the header."""
+    first = offset // FLUSH_MAP_PAGE_SIZE - 1
+    whole = len(data) // FLUSH_MAP_PAGE_SIZE * FLUSH_MAP_PAGE_SIZE
+    start = 0 if offset else FLUSH_MAP_PAGE_SIZE
+    return verify_batch(data[start:whole], max(first, 0), FLUSH_MAP_PAGE_SIZE)
+
+
+def _take_map_pages(sheet: Sheet, result: PageBatchResult) -> None:
+    sheet.units += result.count
+    sheet.blank += result.blank_count
+    sheet.checked += result.count - result.blank_count
+    for bad in result.bad:
+        place = (bad.number + 1) * FLUSH_MAP_PAGE_SIZE
+        detail = "the map page's checksum is wrong"
+        numbers = (bad.stored, bad.computed, bad.bits)
+        sheet.add(Finding(sheet.path, UnitKind.MAP_PAGE, bad.number, place, bad.code, detail, *numbers))
+
+
+def _nothing(_offset: int, _data: memoryview) -> None:
+    """Only have the file read."""
 
 
 def _flush_map_header(sheet: Sheet, page: bytes) -> FlushMapHeader | None:
