@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
 
 from engine.errors import EseError
+from engine.files.buffers import io_buffer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,10 +41,12 @@ class Batch(NamedTuple, Generic[T]):
     """Bytes of a file from `offset` on, and what `work` made of them.
 
     With `error` set nothing could be read: `data` is scratch space of the right length, `result` is None.
+    `whole` is the buffer that `data` lies in.
     """
 
     offset: int
     data: memoryview
+    whole: memoryview
     result: T | None = None
     error: EseError | None = None
 
@@ -60,7 +63,7 @@ class _Reader(threading.Thread, Generic[T]):
         self._first = first
         self._work = work
         for _ in range(BUFFERS):
-            self.free.put(memoryview(bytearray(BATCH_SIZE)))
+            self.free.put(io_buffer(BATCH_SIZE))
 
     def stop(self) -> None:
         """Make the thread end and wait for it."""
@@ -74,18 +77,18 @@ class _Reader(threading.Thread, Generic[T]):
                 if buffer is None:
                     return
                 length = min(BATCH_SIZE, self._size - offset)
-                self.filled.put(_read(self._file, offset, buffer[:length], self._work))
+                self.filled.put(_read(self._file, offset, buffer, length, self._work))
         except BaseException as error:  # noqa: BLE001 - raised again by the consuming thread
             self.filled.put(error)
 
 
-def _read(file: File, offset: int, buffer: memoryview, work: Callable[[int, memoryview], T]) -> Batch[T]:
+def _read(file: File, offset: int, buffer: memoryview, length: int, work: Callable[[int, memoryview], T]) -> Batch[T]:
     try:
-        count = file.read_into_at(offset, buffer)
+        count = file.read_into_at(offset, buffer[:length])
     except EseError as error:
-        return Batch(offset, buffer, error=error)
+        return Batch(offset, buffer[:length], buffer, error=error)
     data = buffer[:count]
-    return Batch(offset, data, work(offset, data))
+    return Batch(offset, data, buffer, work(offset, data))
 
 
 @contextmanager
@@ -109,9 +112,9 @@ def read_batches(file: File, size: int, work: Callable[[int, memoryview], T]) ->
 
 
 def _alone(file: File, size: int, work: Callable[[int, memoryview], T]) -> Iterator[Batch[T]]:
-    buffer = memoryview(bytearray(min(size, BATCH_SIZE)))
+    buffer = io_buffer(min(size, BATCH_SIZE))
     for offset in range(0, size, BATCH_SIZE):
-        yield _read(file, offset, buffer[: min(BATCH_SIZE, size - offset)], work)
+        yield _read(file, offset, buffer, min(BATCH_SIZE, size - offset), work)
 
 
 def _in_order(readers: list[_Reader[T]], count: int) -> Iterator[Batch[T]]:
@@ -119,6 +122,5 @@ def _in_order(readers: list[_Reader[T]], count: int) -> Iterator[Batch[T]]:
         batch = reader.filled.get()
         if isinstance(batch, BaseException):
             raise batch
-        whole = memoryview(batch.data.obj)
         yield batch
-        reader.free.put(whole)
+        reader.free.put(batch.whole)
