@@ -1,6 +1,84 @@
-"""ESE (JET Blue) storage engine: the on-disk format, transaction logs, backup."""
+"""ESE (JET Blue) storage engine: the on-disk format, transaction logs, backup.
+
+The names below are fetched when they are first used, so that `import engine` costs nothing and a program that only
+reads a header does not load the rest.  `engine.verify.verify` and `engine.discover.discover` are left in their
+modules, whose names they share.
+"""
 
 from __future__ import annotations
 
-__version__ = "0.1.0"
-"""Version of the engine, as its start event reports it."""
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from engine.version import __version__
+
+if TYPE_CHECKING:
+    from engine.backup.result import BackupResult
+    from engine.discover import FoundInstance, FoundState
+    from engine.errors import Err, EseError, EseWarning, error_string
+    from engine.events import Event, EventLog
+    from engine.info import checkpoint_info, database_info, log_info
+    from engine.instance import Instance, InstanceState, instances
+    from engine.params import Param, Parameters
+    from engine.recovery.result import RecoveryResult
+    from engine.session import AttachResult, Session
+    from engine.types import BackupOptions, InitOptions, LgPos, LogTime, Progress, Signature, TermOptions
+
+__all__ = [
+    "AttachResult",
+    "BackupOptions",
+    "BackupResult",
+    "Err",
+    "EseError",
+    "EseWarning",
+    "Event",
+    "EventLog",
+    "FoundInstance",
+    "FoundState",
+    "InitOptions",
+    "Instance",
+    "InstanceState",
+    "LgPos",
+    "LogTime",
+    "Param",
+    "Parameters",
+    "Progress",
+    "RecoveryResult",
+    "Session",
+    "Signature",
+    "TermOptions",
+    "__version__",
+    "checkpoint_info",
+    "database_info",
+    "error_string",
+    "instances",
+    "log_info",
+]
+
+_HOMES = {
+    "engine.backup.result": ("BackupResult",),
+    "engine.discover": ("FoundInstance", "FoundState"),
+    "engine.errors": ("Err", "EseError", "EseWarning", "error_string"),
+    "engine.events": ("Event", "EventLog"),
+    "engine.info": ("checkpoint_info", "database_info", "log_info"),
+    "engine.instance": ("Instance", "InstanceState", "instances"),
+    "engine.params": ("Param", "Parameters"),
+    "engine.recovery.result": ("RecoveryResult",),
+    "engine.session": ("AttachResult", "Session"),
+    "engine.types": ("BackupOptions", "InitOptions", "LgPos", "LogTime", "Progress", "Signature", "TermOptions"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    """Fetch a public name from its module (PEP 562)."""
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | set(__all__))

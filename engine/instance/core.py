@@ -18,37 +18,33 @@ import time
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any, Self
 
-import engine
-from engine.backup.external import ExternalBackup
-from engine.backup.sequence import backup_instance
 from engine.backup.slot import BackupSlot
 from engine.env import Environment
 from engine.errors import Err, EseError
 from engine.events import EventLog
 from engine.format.lr import Init2, ShutDownMark, Term2
 from engine.instance.attachments import Attachments
+from engine.instance.backup_face import BackupFace
 from engine.instance.info import DatabaseInfo, InstanceInfo, LogInfo
 from engine.instance.opening import Folders
 from engine.instance.registry import REGISTRY, world_of
 from engine.instance.starting import Starter
 from engine.instance.state import ATTACHED_STATES, InstanceState, refusal
-from engine.log.checkpoint_file import read_checkpoint_file
 from engine.log.truncate import archives
 from engine.params import PROCESS, Param, Parameters, SharedParameters
 from engine.session import AttachResult, Session
-from engine.types import LGPOS_MIN, BackupOptions, InitOptions, LgPos, LogTime, TermOptions
+from engine.types import LGPOS_MIN, InitOptions, LgPos, TermOptions
+from engine.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from types import TracebackType
 
     from engine.attached import AttachedDatabase
-    from engine.backup.result import BackupResult
     from engine.discover import FoundInstance
     from engine.format.names import LogNames
     from engine.instance.keeper import LogKeeper
     from engine.log.writer import LogWriter
-    from engine.monitor import Monitor
     from engine.recovery.result import RecoveryResult
     from engine.types import ProgressCallback, StrPath
 
@@ -59,7 +55,7 @@ _STOPPED_CHECKPOINT_DEPTH = 16384
 _ANY_TERM = TermOptions.COMPLETE | TermOptions.ABRUPT | TermOptions.STOP_BACKUP | TermOptions.DIRTY
 
 
-class Instance:
+class Instance(BackupFace):
     """An instance of the engine; see the module's text.  Safe from any thread.
 
     `path` sets system, log and temp folder at once; `log_file_size` is in KiB.  What is left None is as `params`,
@@ -112,9 +108,9 @@ class Instance:
             source=self.params.event_source, instance=self.name, settings=self.params, now=self.env.now
         )
         self._lock = threading.RLock()
-        self._replaying = False
+        self.replaying = False
         self._resources = ExitStack()
-        self._writer: LogWriter | None = None
+        self.log_writer: LogWriter | None = None
         self._keeper: LogKeeper | None = None
         self._attachments: Attachments | None = None
         self._names: LogNames | None = None
@@ -172,15 +168,15 @@ class Instance:
     @property
     def writer(self) -> LogWriter:
         """The log writer; -516 when logging is off, -1029 before init."""
-        if self._writer is None:
+        if self.log_writer is None:
             code = Err.NotInitialized if self._keeper is None else Err.LoggingDisabled
             raise EseError.from_code(code)
-        return self._writer
+        return self.log_writer
 
     @property
     def log(self) -> LogInfo:
         """The log stream, as it is now."""
-        writer, keeper = self.writer, self._running_keeper()
+        writer, keeper = self.writer, self.keeper()
         closed = archives(self.env.fs, self.log_folder, self.names)
         checkpoint = None if keeper.checkpoint is None else keeper.checkpoint.value
         position = keeper.checkpoint_position()
@@ -197,6 +193,12 @@ class Instance:
     def attached(self) -> Sequence[AttachedDatabase]:
         """Return all attached databases by number, read-only and unlogged ones included."""
         return [] if self._keeper is None else self._keeper.attached()
+
+    def keeper(self) -> LogKeeper:
+        """Return the databases and their bond with the log; -1029 before init."""
+        if self._keeper is None:
+            raise EseError.from_code(Err.NotInitialized)
+        return self._keeper
 
     def databases(self) -> list[DatabaseInfo]:
         """Return what is to be known of the attached databases."""
@@ -236,7 +238,7 @@ class Instance:
             self.state = InstanceState.RECOVERING
             self.params.freeze()
         started = time.monotonic()
-        version = [*engine.__version__.split("."), "0"][:4]
+        version = [*__version__.split("."), "0"][:4]
         self.events.report(102, str(self.number), *version)
         starter = Starter(
             self.env,
@@ -252,16 +254,16 @@ class Instance:
         )
         try:
             REGISTRY.claim_folders(self, self.system_folder, self.log_folder, self.params.base_name)
-            self._replaying = True
+            self.replaying = True
             starter.start()
         except BaseException:
-            self._replaying = False
+            self.replaying = False
             self._release()
             # After a failed init the object is as it was created: the caller may set things right and try again.
             self.state = InstanceState.CREATED
             raise
-        self._replaying = False
-        self._names, self._keeper, self._writer = starter.names, starter.keeper, starter.writer
+        self.replaying = False
+        self._names, self._keeper, self.log_writer = starter.names, starter.keeper, starter.writer
         self._attachments = Attachments(self, self.env, self.events, self.params, starter.keeper, starter.writer)
         try:
             if starter.writer is not None:
@@ -309,86 +311,6 @@ class Instance:
             self._check(stopped_too=True)
             self._running_attachments().detach(path, procid=procid)
 
-    # -- backup --
-
-    def backup(
-        self,
-        target: StrPath | None,
-        *,
-        incremental: bool = False,
-        atomic: bool = False,
-        options: BackupOptions | None = None,
-        progress: ProgressCallback | None = None,
-        monitor: Monitor | None = None,
-    ) -> BackupResult:
-        """Back up all attached databases into the folder `target`; None only deletes logs that are not needed.
-
-        Blocks, and holds no lock of the instance between chunks.  Raises the codes of jet-api reference 1.10; on an
-        error the target is as it was and no log is gone.  TypeError when `options` and the booleans are both given.
-        """
-        if options is not None and (incremental or atomic):
-            raise TypeError("options says what incremental and atomic say; give one or the other")
-        if options is None:
-            options = BackupOptions.NONE
-            options |= BackupOptions.INCREMENTAL if incremental else 0
-            options |= BackupOptions.ATOMIC if atomic else 0
-        folder = None if target is None else os.fspath(target)
-        return backup_instance(self, folder, options, progress=progress, monitor=monitor)
-
-    def begin_external_backup(self, *, incremental: bool = False, monitor: Monitor | None = None) -> ExternalBackup:
-        """Begin a backup whose files the caller reads; leaving it as a context manager without `end` aborts it."""
-        options = BackupOptions.INCREMENTAL if incremental else BackupOptions.NONE
-        return ExternalBackup(self, options, monitor=monitor)
-
-    def stop_backup(self) -> None:
-        """Make the running backup fail with -801 at its next step; nothing happens when none runs."""
-        self.slot.request_stop(Err.BackupAbortByServer)
-
-    # -- what a backup asks of its host --
-
-    def check_can_backup(self) -> None:
-        """Raise what the state of the instance demands of a backup."""
-        error = refusal(self.state, replaying=self._replaying, for_backup=True)
-        if error is not None:
-            raise error
-
-    def check_log_writable(self) -> None:
-        """Raise -510 when the log has been taken down by a write error."""
-        if self._writer is not None:
-            self._writer.check()
-
-    def check_log_space(self) -> None:
-        """Raise -529 when the log volume is known to be full, -519 close to the last possible generation."""
-        writer = self.writer
-        if writer.disk_full:
-            raise EseError.from_code(Err.LogDiskFull, path=self.log_folder)
-        if writer.near_end:
-            raise EseError.from_code(Err.LogSequenceEnd, generation=writer.generation)
-
-    def check_running(self) -> None:
-        """Raise -1000 when termination has begun, -1090 after a fatal error."""
-        state = self.state
-        if state not in ATTACHED_STATES:
-            raise refusal(state, for_backup=True) or EseError.from_code(Err.TermInProgress)
-
-    def checkpoint_generation_on_disk(self) -> int:
-        """Read the checkpoint file and return its generation; -542 missing, -533 damaged."""
-        checkpoint = self._running_keeper().checkpoint
-        if checkpoint is None:
-            raise EseError.from_code(Err.CheckpointFileNotFound)
-        read = read_checkpoint_file(self.env.fs, checkpoint.path, signature=self.writer.signature)
-        return read.checkpoint.checkpoint.generation
-
-    def record_backup_in_checkpoint(self, *, full: bool, pos: LgPos, time: LogTime) -> None:
-        """Keep position and time of a successful backup's PrepareLogs record in the checkpoint."""
-        checkpoint = self._running_keeper().checkpoint
-        if checkpoint is not None:
-            checkpoint.record_backup(full=full, position=pos, time=time)
-
-    def wait_attach_detach(self) -> None:
-        """Return when no attach or detach is under way."""
-        self.slot.wait_databases_settled()
-
     # -- end --
 
     def stop_service(self) -> None:
@@ -411,7 +333,7 @@ class Instance:
         recovers.
         """
         options = TermOptions(options)
-        if options & ~_ANY_TERM:
+        if int(options) & ~int(_ANY_TERM):
             raise EseError.from_code(Err.InvalidGrbit, f"{int(options):#x}")
         if not self._begin_end(options):
             return
@@ -455,7 +377,7 @@ class Instance:
 
     def _end_cleanly(self) -> None:
         """Log the end and make the headers clean; the order is what recovery relies on."""
-        writer, attachments = self._writer, self._running_attachments()
+        writer, attachments = self.log_writer, self._running_attachments()
         if writer is None:
             attachments.finish_all(None)
             return
@@ -467,7 +389,7 @@ class Instance:
         end = writer.append(Term2(self._run_began, time=self.env.log_time()).pack())
         # The end is on the disk before the checkpoint says that nothing before it matters.
         writer.flush()
-        checkpoint = self._running_keeper().checkpoint
+        checkpoint = self.keeper().checkpoint
         if checkpoint is not None:
             checkpoint.finish(end)
 
@@ -481,7 +403,7 @@ class Instance:
         if self._attachments is not None:
             self._attachments.release_all()
         self._resources.close()
-        self._writer = self._keeper = self._attachments = None
+        self.log_writer = self._keeper = self._attachments = None
         self._sessions.clear()
         self.folders = None
         self.database_paths.clear()
@@ -491,7 +413,7 @@ class Instance:
 
     @property
     def _down(self) -> bool:
-        return self._writer is not None and self._writer.failed
+        return self.log_writer is not None and self.log_writer.failed
 
     def _check(self, *, stopped_too: bool = False) -> None:
         if self.state in ATTACHED_STATES and self._down:
@@ -499,11 +421,6 @@ class Instance:
         error = refusal(self.state, stopped_too=stopped_too)
         if error is not None:
             raise error
-
-    def _running_keeper(self) -> LogKeeper:
-        if self._keeper is None:
-            raise EseError.from_code(Err.NotInitialized)
-        return self._keeper
 
     def _running_attachments(self) -> Attachments:
         if self._attachments is None:

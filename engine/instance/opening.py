@@ -91,9 +91,14 @@ def dbms_param(params: Parameters, folders: Folders, file_segments: int) -> Dbms
             log_file_segments=file_segments,
             cache_size_max=min(params.cache_size_max, 0xFFFFFFFF),
         )
-        .with_paths(folders.system, folders.log)
+        .with_paths(_delimited(folders.system), _delimited(folders.log))
         .with_circular(on=params.circular_log)
     )
+
+
+def _delimited(folder: str) -> str:
+    """Return a folder with a delimiter at its end, as headers carry it."""
+    return join(folder, "")
 
 
 def find_names(params: Parameters, listing: list[str], found: LogStream | None) -> LogNames:
