@@ -88,7 +88,9 @@ def start_steps(found: FoundInstance, *, attach: bool = True) -> list[str]:
     attached = to_attach(found) if attach else []
     steps += [f"attach {path}: its header is marked dirty while the instance runs" for path in attached]
     if found.state is FoundState.DIRTY:
-        steps.insert(0, "finish the last run, which did not end: only its control records are replayed")
+        steps.insert(
+            0, "recover: the last run did not end; its log is replayed into the databases from the checkpoint on"
+        )
     if found.circular:
         steps.append("circular logging is on: logs below the checkpoint are deleted when the log rolls")
     headers = "headers marked clean, " if attached else ""

@@ -25,7 +25,7 @@ class ExitCode(IntEnum):
     INTERRUPTED = 130, "Ended by SIGINT (Ctrl-C); a running job was cancelled cleanly."
     TERMINATED = 143, "Ended by SIGTERM; a running job was cancelled cleanly."
 
-    def __new__(cls, value: int, doc: str) -> Self:
+    def __new__(cls, value: int, doc: str = "") -> Self:
         """Keep the sentence beside the number."""
         member = int.__new__(cls, value)
         member._value_ = value

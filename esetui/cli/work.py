@@ -45,9 +45,11 @@ class Work:
         incremental: bool = False,
         atomic: bool = False,
         create_path: bool | None = None,
+        recover: bool = False,
         base: str | None = None,
     ) -> None:
         self.out = out
+        self.recover = recover
         self.settings = config.load()
         self.fs = RealFileSystem()
         self.target = None if target is None else self.fs.absolute(target)
@@ -107,6 +109,9 @@ class Work:
         if not self.found.has_log:
             hint = "a database that is shut down cleanly can be copied as it is; `esetui verify` checks it"
             raise EseError.from_code(Err.MissingLogFile, "a database without a log stream", path=place, hint=hint)
+        if self.found.state is FoundState.DIRTY and not self.recover:
+            hint = "--recover replays the logs into the databases first, as the program that owns them would"
+            raise EseError.from_code(Err.DatabaseDirtyShutdown, self.found.detail, path=place, hint=hint)
         if self.found.current_header is None:
             # Nothing can be planned; starting it may mend an interrupted roll-over.
             return

@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 @click.option("-a", "--atomic", is_flag=True, help="Keep the previous set in DIRECTORY until this one is complete.")
 @click.option("--dry-run", is_flag=True, help="Show what would be read, written and deleted; change nothing.")
 @click.option("--create-path/--no-create-path", default=None, help="Create missing folders of DIRECTORY.")
+@click.option("--recover", is_flag=True, help="Recover first when the last run did not end.")
 @click.option("--base", help="Base name of the logs, where INSTANCE is a folder with several instances.")
 @common
-def command(
+def command(  # noqa: PLR0913 - one argument an option
     out: Output,
     instance: str,
     directory: str,
@@ -33,6 +34,7 @@ def command(
     atomic: bool,
     dry_run: bool,
     create_path: bool | None,
+    recover: bool,
 ) -> ExitCode:
     """Back up an instance: full, atomic or incremental.
 
@@ -47,6 +49,7 @@ def command(
         incremental=incremental,
         atomic=atomic,
         create_path=create_path,
+        recover=recover,
         base=base,
     )
     work.begin()

@@ -42,11 +42,11 @@ def open_console(
     target: str | None,
     theme: str | None,
     settings: config.Config,
-) -> int:
+) -> ExitCode:
     """Run the console on a terminal, or say what to use instead of one."""
     if not (is_terminal(sys.stdout) and is_terminal(sys.stdin)):
         out.complain("error: the console needs a terminal; every action is also a command, see `esetui --help`")
         return ExitCode.USAGE
     tui = importlib.import_module("esetui.tui")
     code = tui.run(paths, target=target or settings.backup.directory or None, theme=theme, settings=settings)
-    return int(code or ExitCode.OK)
+    return ExitCode(code or ExitCode.OK)

@@ -20,15 +20,16 @@ if TYPE_CHECKING:
 @click.argument("instance", type=PATH)
 @click.option("--dry-run", is_flag=True, help="Show which logs would be deleted; change nothing.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.option("--recover", is_flag=True, help="Recover first when the last run did not end.")
 @click.option("--base", help="Base name of the logs, where INSTANCE is a folder with several instances.")
 @common
-def command(out: Output, instance: str, base: str | None, *, dry_run: bool, yes: bool) -> ExitCode:
+def command(out: Output, instance: str, base: str | None, *, dry_run: bool, yes: bool, recover: bool) -> ExitCode:
     """Delete the logs that recovery no longer needs.
 
     The logs are gone afterwards: an earlier backup can no longer be rolled forward beyond its own logs, and an
     incremental backup needs a new full one first.
     """
-    work = Work(out, instance, None, base=base)
+    work = Work(out, instance, None, recover=recover, base=base)
     work.begin()
     if dry_run:
         return work.plan()
