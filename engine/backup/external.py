@@ -58,7 +58,7 @@ def check_external(host: BackupHost, options: int) -> None:
     host.check_can_backup()
     if isinstance(options, bool) or not isinstance(options, int):
         raise EseError.from_code(Err.InvalidParameter, f"options of type {type(options).__name__}")
-    if options & ~BackupOptions.INCREMENTAL:
+    if int(options) & ~int(BackupOptions.INCREMENTAL):
         raise EseError.from_code(Err.InvalidGrbit, f"{options:#x}")
     if not host.params.logging_enabled:
         raise EseError.from_code(Err.LoggingDisabled)

@@ -140,12 +140,13 @@ def copy_stream(source: ChunkSource, file: File, pool: BufferPool, on_chunk: Cal
 
 def _copy_inline(source: ChunkSource, file: File, pool: BufferPool, on_chunk: Callable[[int], None]) -> Copied:
     crc = done = 0
-    if source.total:
-        buffer = pool.take(1, source.total)[0]
-        while count := source.read_into(buffer):
-            crc = crc32c(buffer[:count], crc)
-            file.write_at(done, buffer[:count])
-            done += count
-            on_chunk(count)
+    buffer = pool.take(1, source.total)[0]
+    # Asked once even when there is nothing: an empty log is an error, and the source says so.
+    while count := source.read_into(buffer):
+        crc = crc32c(buffer[:count], crc)
+        file.write_at(done, buffer[:count])
+        done += count
+        on_chunk(count)
+    # The file must be on disk before the manifest says it is.
     file.fsync()
     return Copied(done, crc)

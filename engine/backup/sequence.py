@@ -87,7 +87,8 @@ def _check_types(target: object, options: object) -> None:
 
 def _checked_options(options: int) -> BackupOptions:
     """R9, R11: only Incremental and Atomic are options of this function."""
-    if options & ~(BackupOptions.INCREMENTAL | BackupOptions.ATOMIC):
+    # As a plain number: the complement of a flag knows only the named bits.
+    if int(options) & ~int(BackupOptions.INCREMENTAL | BackupOptions.ATOMIC):
         raise EseError.from_code(Err.InvalidGrbit, f"{options:#x}")
     return BackupOptions(options)
 

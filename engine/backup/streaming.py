@@ -355,7 +355,7 @@ class StreamingBackup:
             with suppress(EseError):
                 folder = self.host.log_folder
                 self._archives = archives(self.host.env.fs, folder, self.host.names)
-                self.delete_low = min(self.delete_mac, *self._archives)
+                self.delete_low = min([self.delete_mac, *self._archives])
 
     def truncatable(self) -> range:
         """Return the generations that truncation would delete."""

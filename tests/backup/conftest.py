@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -20,18 +21,21 @@ from engine import header_changes
 from engine.attached import AttachedDatabase
 from engine.backup.sequence import backup_instance
 from engine.backup.slot import BackupSlot
+from engine.build import Column, ColumnType, DatabaseBuilder
 from engine.env import Environment
 from engine.errors import EseError
 from engine.events import EventLog
 from engine.files.base import OpenMode
 from engine.files.real import RealFileSystem
 from engine.format.logheader import LOG_HEADER_SIZE, LogHeader
-from engine.format.lr import ExtendDB
+from engine.format.lr import Backup2, ExtendDB, Trace
 from engine.format.names import LogNames, detect_names
-from engine.header_file import read_header_from
+from engine.header_file import read_header, read_header_from
+from engine.instance import Instance
 from engine.log.checkpoint_file import CheckpointFile, read_checkpoint_file
 from engine.log.scan import scan_log
 from engine.log.stream import LogStream
+from engine.log.truncate import archives
 from engine.log.writer import LogWriter
 from engine.params import Parameters
 from engine.space import owned_pages
@@ -44,6 +48,7 @@ if TYPE_CHECKING:
     from engine.backup.result import BackupResult
     from engine.files.base import FileSystem
     from engine.format.attachinfo import AttachInfo
+    from engine.format.dbheader import DatabaseHeader
     from engine.monitor import Monitor
     from engine.types import LogTime, ProgressCallback
 
@@ -225,6 +230,98 @@ class StageHost:
         self.writer.close()
         for each in self.databases:
             each.close()
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with two small databases, a.edb and b.edb, of 4 KiB pages."""
+    folder = tmp_path_factory.mktemp("built")
+    for number, name in enumerate(("a.edb", "b.edb")):
+        with DatabaseBuilder(Environment(), folder / name, threaded=False) as builder:
+            columns = [Column("id", ColumnType.LONG), Column("text", ColumnType.TEXT)]
+            rows = [{"id": each, "text": f"row {each} of {name}"} for each in range(200 + 100 * number)]
+            builder.add_table("t", columns, rows=rows)
+    return folder
+
+
+@dataclass
+class Tiny:
+    """A running instance with small databases, its folder, and a folder for backups."""
+
+    instance: Instance
+    folder: Path
+    target: Path
+    slept: list[float]
+
+    @property
+    def database(self) -> Path:
+        return self.folder / "a.edb"
+
+    def backup(self, options: int = 0, target: Path | None = None, **more: Any) -> BackupResult:
+        """Back up into `target`, by default the fixture's own empty folder."""
+        return self.instance.backup(target or self.target, options=BackupOptions(options), **more)
+
+    def ids(self) -> list[int]:
+        """Return the numbers of the backup's events, in order."""
+        return [each.id for each in self.instance.events if each.id not in {102, 105, 326, 103}]
+
+    def logs(self) -> list[int]:
+        """Return the closed generations on disk."""
+        return list(archives(self.instance.env.fs, str(self.folder), self.instance.names))
+
+    def header(self, name: str = "a.edb") -> DatabaseHeader:
+        """Return the header in the file."""
+        return read_header(self.instance.env.fs, str(self.folder / name)).header
+
+    def write(self, count: int = 1, size: int = 4000) -> None:
+        """Append harmless records to the log, as much as writers would."""
+        for _ in range(count):
+            self.instance.writer.append(Trace.create("x" * size).pack())
+        self.instance.writer.flush()
+
+    def roll(self, times: int = 1) -> None:
+        """Close the current log so many times."""
+        for _ in range(times):
+            self.write()
+            self.instance.writer.roll()
+
+    def records(self) -> list[Backup2]:
+        """Return the backup records in the logs that are there."""
+        self.instance.writer.flush()
+        stream = LogStream.find(RealFileSystem(), str(self.folder))
+        assert stream is not None
+        return [each.record for each in stream.records() if isinstance(each.record, Backup2)]
+
+
+@pytest.fixture
+def tiny(built: Path, tmp_path: Path) -> Iterator[Callable[..., Tiny]]:
+    """Return a function that starts an instance with small databases attached."""
+    running: list[Instance] = []
+    clock = Clock()
+
+    def make(
+        *, databases: tuple[str, ...] = ("a.edb",), fs: FileSystem | None = None, name: str = "inst", **params: Any
+    ) -> Tiny:
+        folder, target = tmp_path / name, tmp_path / f"{name}-bk"
+        folder.mkdir(exist_ok=True)
+        target.mkdir(exist_ok=True)
+        for each in databases:
+            if not (folder / each).exists():
+                shutil.copyfile(built / each, folder / each)
+        slept: list[float] = []
+        env = Environment(fs=fs or RealFileSystem(), now=clock, sleep=slept.append)
+        instance = Instance(name, path=folder, env=env, page_size=4096, log_file_size=64, **params)
+        running.append(instance)
+        instance.init()
+        with instance.session() as session:
+            for each in databases:
+                session.attach(folder / each)
+        return Tiny(instance, folder, target, slept)
+
+    yield make
+    for each in running:
+        if each.state.value not in {"terminated", "created"}:
+            each.abandon()
 
 
 def copy_writable(source: Path, target: Path) -> Path:
