@@ -2,5 +2,6 @@
 
 from __future__ import annotations
 
-__version__ = "0.1.0"
-"""Version of the distribution; a constant, so that no metadata is read at start-up."""
+from engine.version import __version__
+
+__all__ = ["__version__"]

@@ -41,3 +41,9 @@ def test_the_readme_names_every_command() -> None:
     text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
     for name in COMMANDS:
         assert f"esetui {name}" in text
+
+
+def test_the_tests_that_the_pages_name_are_there() -> None:
+    for page in PAGES:
+        for name in re.findall(r"`(tests/[\w/.]+)`", page.read_text(encoding="utf-8")):
+            assert (REPOSITORY / name).exists(), f"{page.name}: {name}"

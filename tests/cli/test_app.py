@@ -55,7 +55,7 @@ def test_version_and_help_import_next_to_nothing() -> None:
     for words in (["--version"], ["--help"]):
         code = f"from esetui.cli.app import cli\ntry:\n    cli({words!r})\nexcept SystemExit:\n    pass"
         loaded = modules_after(code)
-        assert not loaded & {*HEAVY, "numpy", "msgspec", "platformdirs", "filelock", "crc32c", "engine", "json"}
+        assert not loaded & {*HEAVY, "numpy", "msgspec", "platformdirs", "filelock", "crc32c", "engine.errors", "json"}
 
 
 @pytest.mark.parametrize("name", [name for name in COMMANDS if name != "demo"])

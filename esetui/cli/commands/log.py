@@ -80,7 +80,10 @@ def command(
     pages: tuple[int, ...],
     limit: int | None,
 ) -> ExitCode:
-    """List the log records of an instance (its log folder, or one log file)."""
+    """List the log records of an instance.
+
+    INSTANCE is the folder of its logs, or one log file.
+    """
     unknown = [name for name in types if name.lower() not in TYPE_NAMES and not re.fullmatch(r"type \d+", name)]
     if unknown:
         raise click.BadParameter(
