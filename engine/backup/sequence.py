@@ -101,6 +101,10 @@ def _checked_path(host: BackupHost, target: str) -> str:
     return path
 
 
+def _raised_by_callback(error: BaseException) -> bool:
+    return isinstance(error, EseError) and error.code == Err.CallbackFailed and error.__cause__ is not None
+
+
 class _Run:
     """One call of `backup_instance` after the checks."""
 
@@ -161,7 +165,8 @@ class _Run:
                     each.state = FileState.FAILED
             self.monitor.finish(Phase.CANCELLED if cancelled else Phase.FAILED)
             self.notifier.fail()
-        if self.notifier.late is not None:
+        # A callback that has raised is not blamed twice: the first exception is what the caller gets.
+        if self.notifier.late is not None and not _raised_by_callback(error):
             raise self.notifier.late from error
 
     def _truncate_only(self) -> None:
@@ -227,14 +232,16 @@ class _Run:
         copy = self.steps.open_database(database)
         self.monitor.begin_map(progress.name, copy.source.last_page)
         self.notifier.phase = "database"
+        written = False
         try:
             copied = self._copy_file(progress, copy)
+            written = True
         except EseError as error:
             if error.path == database.path:
                 self.steps.database_failed(copy, error)
             raise
         finally:
-            self.steps.close_database(copy)
+            self.steps.close_database(copy, written=written)
         pages = copied.size // database.page_size
         self.entries.append(FileEntry(progress.name, "database", copied.size, copied.crc32c, pages=pages))
 

@@ -246,11 +246,11 @@ class StreamingBackup:
         """Report that a database could not be read (217)."""
         self.host.events.report(DATABASE_FAILED, error.code, copy.database.path)
 
-    def close_database(self, copy: DatabaseCopy) -> None:
-        """End the copy of a database: 221 when all of it was read, else 222."""
+    def close_database(self, copy: DatabaseCopy, *, written: bool = True) -> None:
+        """End the copy of a database: 221 when all of it was read, and `written` where it goes, else 222."""
         copy.file.close()
         path = copy.database.path
-        if copy.complete:
+        if copy.complete and written:
             self._copied[copy.database.dbid] = copy
             self.host.events.report(FILE_DONE, path)
             self._trace(f"Stop backup file {path}")
