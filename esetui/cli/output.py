@@ -94,7 +94,7 @@ def error_fields(error: EseError) -> dict[str, Any]:
 
 @dataclass
 class Output:
-    """What one run of a command says.  Safe from several threads; a closed pipe silences it (`closed`)."""
+    """What one run of a command says.  Safe from several threads; a stream whose reader went away is silenced."""
 
     command: str = ""
     json: bool = False
@@ -102,7 +102,7 @@ class Output:
     job: str = ""
     out: TextIO = field(default_factory=lambda: sys.stdout)
     err: TextIO = field(default_factory=lambda: sys.stderr)
-    closed: bool = False
+    _gone: set[int] = field(default_factory=set)
     _seq: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -120,10 +120,20 @@ class Output:
         """Whether a progress line may be painted: standard error is a terminal that can go back to a line's start."""
         return not self.json and not self.quiet and is_terminal(self.err)
 
+    @property
+    def closed(self) -> bool:
+        """Whether nobody reads standard output any more."""
+        return id(self.out) in self._gone
+
     def line(self, text: str = "") -> None:
         """Write one line of data; nothing with `--json`."""
         if not self.json:
             self._write(self.out, printable(text))
+
+    def summary(self, text: str) -> None:
+        """Write one line of data that says only that all is well; nothing with `--quiet` or `--json`."""
+        if not self.quiet:
+            self.line(text)
 
     def raw(self, text: str) -> None:
         """Write prepared text of ours (a script, a table) as it is, whatever the mode."""
@@ -183,17 +193,17 @@ class Output:
             self._write_locked(stream, text, end)
 
     def _write_locked(self, stream: TextIO, text: str, end: str = "\n") -> None:
-        if self.closed:
+        if id(stream) in self._gone:
             return
         try:
             stream.write(text + end)
             stream.flush()
         except BrokenPipeError:
-            self.closed = True
+            self._gone.add(id(stream))
             silence(stream)
         except ValueError:
             # The stream was closed under us.
-            self.closed = True
+            self._gone.add(id(stream))
 
 
 def silence(stream: TextIO) -> None:

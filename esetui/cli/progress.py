@@ -46,6 +46,7 @@ class Reporter:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="progress", daemon=True)
         self._painted = False
+        self._told = False
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -70,6 +71,9 @@ class Reporter:
         due = time.monotonic() + interval
         while not self._stop.wait(_TICK):
             self._write_events()
+            if self._monitor.cancel_requested and not self._told:
+                self._told = True
+                self._above("cancelling; what was begun is cleaned up first")
             if time.monotonic() >= due:
                 self._write_progress(self._monitor.snapshot())
                 due = time.monotonic() + interval
@@ -84,10 +88,14 @@ class Reporter:
             event = self._events.popleft()
             fields = event_fields(event)
             self._out.record("event", fields)
-            if self._painted:
-                self._out.unpaint()
             mark = _SEVERITY_MARKS.get(fields["severity"], "?")
-            self._out.narrate(f"{event.time.astimezone():%H:%M:%S} {mark} {event.id:<4} {event.message}")
+            self._above(f"{event.time.astimezone():%H:%M:%S} {mark} {event.id:<4} {event.message}")
+
+    def _above(self, text: str) -> None:
+        """Narrate above the progress line."""
+        if self._painted:
+            self._out.unpaint()
+        self._out.narrate(text)
 
     def _write_progress(self, snapshot: MonitorSnapshot) -> None:
         if self._out.json:

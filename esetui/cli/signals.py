@@ -71,12 +71,14 @@ class Interruptible(_Handlers):
 
 
 class Cancellation(_Handlers):
-    """Context in which a signal cancels the work of a monitor; `code` says which signal came, if any."""
+    """Context in which a signal cancels the work of a monitor; `code` says which signal came, if any.
 
-    def __init__(self, monitor: Monitor, say: Callable[[str], None]) -> None:
+    The handler only takes a note: it may have interrupted the very code that writes to the terminal.
+    """
+
+    def __init__(self, monitor: Monitor) -> None:
         super().__init__()
         self._monitor = monitor
-        self._say = say
         self.code: ExitCode | None = None
 
     def __enter__(self) -> Self:
@@ -92,8 +94,5 @@ class Cancellation(_Handlers):
             raise Stopped(self.code)
 
     def _cancel(self, number: int, _frame: FrameType | None) -> None:
-        first = self.code is None
         self.code = self.code or EXIT_CODES[number]
         self._monitor.cancel()
-        if first:
-            self._say("cancelling; what was begun is cleaned up first")

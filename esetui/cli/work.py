@@ -91,7 +91,7 @@ class Work:
     def run(self) -> ExitCode:
         """Do it; what can be foreseen to fail is refused before the instance is started."""
         monitor = Monitor()
-        with Cancellation(monitor, self.out.narrate) as cancellation:
+        with Cancellation(monitor) as cancellation:
             try:
                 self._refuse_what_cannot_be()
                 result = self._with_instance(monitor, cancellation)
@@ -260,19 +260,19 @@ def result_fields(result: BackupResult) -> dict[str, Any]:
 def write_result(out: Output, result: BackupResult, name: str) -> None:
     """Write what was done."""
     if result.target is None:
-        out.line(f"truncation of {name} complete")
+        out.summary(f"truncation of {name} complete")
     else:
-        out.line(f"{result.kind} backup of {name} complete: {result.target}")
+        out.summary(f"{result.kind} backup of {name} complete: {result.target}")
         seconds = (result.finished - result.started).total_seconds()
         logs = range_text(result.first_generation, result.last_generation)
-        out.line(
+        out.summary(
             f"  copied     {len(result.files)} files, {size_text(result.bytes_copied)} in {seconds:.1f} s; logs {logs}",
         )
-        out.line(f"  verified   {result.pages_verified:,} pages, every segment of the logs")
+        out.summary(f"  verified   {result.pages_verified:,} pages, every segment of the logs")
     for each in result.corrected:
         bits = ", ".join(map(str, each.bits))
         out.line(f"  corrected  {each.kind} {each.number} of {each.path}: bit {bits}; the source is still damaged")
     deleted = result.deleted_logs
-    out.line(f"  deleted    logs {range_text(deleted.start, deleted.stop - 1) if deleted else 'none'}")
+    out.summary(f"  deleted    logs {range_text(deleted.start, deleted.stop - 1) if deleted else 'none'}")
     for event in result.warnings:
         out.line(f"  look at    event {event}, see `esetui events`")

@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from click.testing import CliRunner
 
 from engine.env import Environment
 from esetui import service
+from esetui.cli.app import cli
 from esetui.cli.exit_codes import ExitCode
 from tests.cli.running import digests, run
 
@@ -276,3 +278,33 @@ def test_a_signal_during_a_backup_leaves_nothing(tmp_path: Path, number: int, co
     assert state(str(folder)) == ["clean"]
     assert run("backup", folder, target, *options).code == 0
     shutil.rmtree(tmp_path / "big")
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs a pipe of a small size")
+def test_a_reader_that_does_not_read_holds_nothing_up(demo: Demo) -> None:
+    fcntl = pytest.importorskip("fcntl")
+    process = started("backup", demo.instances[0], demo.backup)
+    with process:
+        assert process.stdout is not None
+        fcntl.fcntl(process.stdout, fcntl.F_SETPIPE_SZ, 4096)
+        manifest = Path(demo.backup) / "backup.json"
+        # More is written than the pipe holds, and yet the set gets complete and the instance is stopped.
+        deadline = time.monotonic() + 30
+        while not (manifest.exists() and state(demo.instances[0]) == ["clean"]):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        assert process.poll() is None
+        rest, _ = process.communicate(timeout=30)
+    assert len(rest) > 4096
+    assert (process.returncode, json.loads(rest.splitlines()[-1])["ok"]) == (0, True)
+
+
+def test_quiet_is_silent_when_all_is_well(demo: Demo) -> None:
+    runner = CliRunner()
+    for words in (
+        ["backup", demo.instances[0], demo.backup],
+        ["verify", demo.backup],
+        ["truncate", demo.instances[0], "-y"],
+    ):
+        done = runner.invoke(cli, [*words, "--quiet"])
+        assert (done.exit_code, done.stdout, done.stderr) == (0, "", "")

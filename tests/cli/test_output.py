@@ -63,6 +63,7 @@ def test_modes() -> None:
     output.line("text")
     output.narrate("narration")
     output.warn("careful")
+    output.summary("all is well")
     assert (out.getvalue(), err.getvalue()) == ("text\n", "warning: careful\n")
 
 
@@ -95,6 +96,8 @@ def test_a_closed_pipe_silences_and_does_not_stop() -> None:
     output.record("one")
     assert output.closed
     output.record("two")
+    output.complain("still said")
+    assert "still said" in str(output.err.getvalue())  # type: ignore[attr-defined]
 
 
 class Colour(IntEnum):

@@ -41,7 +41,7 @@ def command(out: Output, path: str, kind: VerifyKind, page_size: str | None) -> 
     """Check every checksum of a file, a backup set or an instance."""
     monitor = Monitor()
     out.record("job_started", command="verify", path=path)
-    with Cancellation(monitor, out.narrate) as cancellation, Reporter(out, monitor) as reporter:
+    with Cancellation(monitor) as cancellation, Reporter(out, monitor) as reporter:
         try:
             report = verify(
                 path,
@@ -115,7 +115,7 @@ def finding_fields(finding: Finding) -> dict[str, Any]:
 def write_report(out: Output, report: VerifyReport, code: ExitCode) -> None:
     """Write a line a file, and what it all means."""
     for each in report.files:
-        out.line(file_text(each))
+        (out.summary if each.ok and not each.warnings else out.line)(file_text(each))
         out.record(
             "file_verified",
             path=each.path,
@@ -137,7 +137,8 @@ def write_report(out: Output, report: VerifyReport, code: ExitCode) -> None:
         word = f"good, with {report.warning_count} thing(s) to look at"
     else:
         word = "good"
-    out.line(f"{report.kind} {report.path}: {word}; {report.checked:,} of {report.units:,} checksums verified")
+    say = out.summary if code is ExitCode.OK else out.line
+    say(f"{report.kind} {report.path}: {word}; {report.checked:,} of {report.units:,} checksums verified")
     out.record(
         "job_finished",
         ok=report.ok,
