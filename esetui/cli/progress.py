@@ -147,8 +147,9 @@ def progress_line(snapshot: MonitorSnapshot) -> str:
     if snapshot.remaining is not None:
         seconds = int(snapshot.remaining)
         parts.append(f"ETA {seconds // 60}:{seconds % 60:02d}")
-    parts.append(
-        f"pages ok {snapshot.pages_verified:,} corrected {snapshot.pages_corrected:,} bad {snapshot.pages_bad:,}",
-    )
+    pages = f"pages ok {snapshot.pages_verified:,} bad {snapshot.pages_bad:,}"
+    if snapshot.pages_corrected:
+        pages += f" corrected {snapshot.pages_corrected:,}"
+    parts.append(pages)
     parts.append(f"{snapshot.phase.value} {snapshot.detail}".rstrip())
     return "  ".join(parts)

@@ -44,9 +44,16 @@ def open_console(
     settings: config.Config,
 ) -> ExitCode:
     """Run the console on a terminal, or say what to use instead of one."""
-    if not (is_terminal(sys.stdout) and is_terminal(sys.stdin)):
-        out.complain("error: the console needs a terminal; every action is also a command, see `esetui --help`")
+    if not on_terminal(out):
         return ExitCode.USAGE
     tui = importlib.import_module("esetui.tui")
     code = tui.run(paths, target=target or settings.backup.directory or None, theme=theme, settings=settings)
     return ExitCode(code or ExitCode.OK)
+
+
+def on_terminal(out: Output) -> bool:
+    """Whether the console can run here; if not, say so."""
+    if is_terminal(sys.stdout) and is_terminal(sys.stdin):
+        return True
+    out.complain("error: the console needs a terminal; every action is also a command, see `esetui --help`")
+    return False

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from esetui import config
-from esetui.cli.commands.console import open_console
+from esetui.cli.commands.console import on_terminal, open_console
 from esetui.cli.exit_codes import ExitCode
 from esetui.cli.options import PATH, common
 from esetui.demo import LEASE_BYTES, create_demo
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 def command(out: Output, folder: str | None, size: int, theme: str | None, *, no_console: bool) -> ExitCode:
     """Make a sample instance and open the console on it."""
     settings = config.load()
+    if not no_console and not on_terminal(out):
+        return ExitCode.USAGE
     with ExitStack() as stack:
         if folder is None and not no_console:
             # Made to be thrown away: with the console closed nobody would know where it is.
