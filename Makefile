@@ -3,7 +3,7 @@
 #   make demo         a sample instance and the console on it
 #   make test         all checks and tests; what continuous integration runs
 #   make bench        the measurements of the README
-#   make fuzz         the parsers against made-up and mutated files, FUZZ_SECONDS long
+#   make fuzz         the parsers against made-up and mutated files, FUZZ_EXAMPLES of each
 #   make crash        fail every I/O operation in turn, and cut the power at every one
 #   make screenshots  the pictures of the README, from the real console
 #
@@ -11,7 +11,7 @@
 
 PYTHON ?= python3
 VENV ?= .venv
-FUZZ_SECONDS ?= 300
+FUZZ_EXAMPLES ?= 5000
 WORKERS ?= 2
 
 ifeq ($(OS),Windows_NT)
@@ -23,7 +23,7 @@ PY := $(BIN)/python
 READY := $(VENV)/.ready
 READY_DEV := $(VENV)/.ready-dev
 
-.PHONY: help demo test lint types layers unit bench fuzz crash screenshots build clean
+.PHONY: help demo test lint types layers unit bench fuzz crash faults screenshots build clean
 help:
 	@sed -n 's/^#   //p' Makefile
 
@@ -62,10 +62,10 @@ bench: $(READY_DEV)
 	$(PY) -m benchmarks $(BENCH_ARGS)
 
 fuzz: $(READY_DEV)
-	FUZZ_SECONDS=$(FUZZ_SECONDS) $(PY) -m pytest tests/fuzz $(PYTEST_ARGS)
+	ESE_FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(PY) -m pytest -n $(WORKERS) -o timeout=3600 tests/fuzz $(PYTEST_ARGS)
 
-crash: $(READY_DEV)
-	CRASH_ALL=1 $(PY) -m pytest -n $(WORKERS) tests/faults $(PYTEST_ARGS)
+crash faults: $(READY_DEV)
+	ESE_FAULT_STRIDE=1 $(PY) -m pytest -n $(WORKERS) -o timeout=7200 tests/backup/test_faults.py $(PYTEST_ARGS)
 
 screenshots: $(READY_DEV)
 	$(PY) -m screenshots
