@@ -3,12 +3,12 @@
 The order is what makes a crash at any point harmless:
 
     1  the headers of all attached databases: newest log, and the oldest one that recovery will need
-    2  the checkpoint, at the first byte of the generation, with the databases attached there
+    2  the checkpoint, at the first byte of the generation before, with the databases attached there
     3  with circular logging: logs that lie more than two below the checkpoint
 
-The databases' pages do not change while attached, so nothing older than the newest generation is needed once
-the headers say so.  While a detach is between its record and its header the checkpoint stays where it is:
-recovery must see that record.
+The checkpoint follows one generation behind, as near as it comes in the engine: pages do not change here, so
+nothing older is needed once the headers say so.  While a detach is between its record and its header the
+checkpoint stays where it is: recovery must see that record.
 Source: log reference 1.10, 1.11, 5.1-5.3; jet-api reference R34.
 """
 
@@ -65,6 +65,8 @@ class LogKeeper:
         self.names = names
         self.circular = circular
         self.checkpoint: CheckpointFile | None = None
+        self._begun: tuple[LgPos, tuple[AttachInfo, ...]] | None = None
+        """First byte of the newest generation of this run, and what was attached there."""
         self._databases: dict[int, AttachedDatabase] = {}
         self._holds = 0
         self._lock = threading.RLock()
@@ -119,22 +121,23 @@ class LogKeeper:
     def generation_begun(self, header: LogHeader) -> None:
         """Do what a new generation asks for, in the order of the module's text."""
         with self._lock:
-            checkpoint = self.checkpoint
-            moves = checkpoint is not None and not self._holds
-            minimum = header.generation if moves else self.checkpoint_position().generation
+            checkpoint, before = self.checkpoint, self._begun
+            self._begun = LgPos(header.generation, 1, 0), self.attach_list()
+            moves = checkpoint is not None and before is not None and not self._holds
+            target = before[0] if before is not None and moves else self.checkpoint_position()
             for database in self.logged():
                 database.change_header(
                     partial(
                         header_changes.generation_begun,
                         generation=header.generation,
                         created=header.created,
-                        minimum=minimum,
+                        minimum=max(target, self.checkpoint_position()).generation,
                     )
                 )
                 # The header first: once the checkpoint has moved, older logs may go.
                 database.write_header()
-            if checkpoint is not None and moves:
-                checkpoint.advance(LgPos(header.generation, 1, 0), self.attach_list())
+            if checkpoint is not None and before is not None and moves:
+                checkpoint.advance(*before)
             self.delete_old_logs()
 
     def delete_old_logs(self) -> None:
