@@ -16,8 +16,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from engine.backup.crc import crc32c
-from engine.backup.directory import MANIFEST
+from engine.backup.directory import MANIFEST, MANIFEST_LIMIT
 from engine.backup.manifest import FileEntry, decode
+from engine.backup.sets import BackupSet, Verdict, list_backups
 from engine.errors import Err, EseError
 from engine.files.base import FileKind
 from engine.format.names import LogNames, NameKind, is_base_name
@@ -41,9 +42,9 @@ DEPTH: Final = 4
 
 _SMALLEST: Final = 4096
 _SEGMENT: Final = 4096
-_LARGEST_MANIFEST: Final = 64 << 20
 _MOST_NEEDED: Final = 100_000
 _ORDER: Final = (EseFileType.DATABASE, EseFileType.LOG, EseFileType.CHECKPOINT, EseFileType.FLUSH_MAP)
+_UNUSABLE: Final = frozenset({Verdict.HALF_MADE, Verdict.BROKEN})
 _REPORTED_ELSEWHERE: Final = frozenset(
     {StreamFindingKind.UNREADABLE, StreamFindingKind.FOREIGN_BASE, StreamFindingKind.DUPLICATE}
 )
@@ -56,6 +57,8 @@ class Member(NamedTuple):
     type: EseFileType
     size: int
     note: str = ""
+    role: NameKind | None = None
+    """What its name makes of it in the log stream of its folder."""
 
 
 def gather(fs: FileSystem, folder: str) -> list[Member]:
@@ -96,13 +99,13 @@ def _roles(fs: FileSystem, folder: str) -> dict[str, NameKind]:
 def _member(fs: FileSystem, path: str, size: int, roles: dict[str, NameKind]) -> Member | None:
     role = roles.get(path)
     if role is NameKind.TEMP:
-        return Member(path, EseFileType.LOG, size, "log in preparation, not part of the stream")
+        return Member(path, EseFileType.LOG, size, "log in preparation, not part of the stream", role)
     if role is NameKind.RESERVE:
-        return Member(path, EseFileType.EMPTY, size, "reserve log")
+        return Member(path, EseFileType.EMPTY, size, "reserve log", role)
     if role in {NameKind.ARCHIVE, NameKind.CURRENT}:
-        return Member(path, EseFileType.LOG, size)
+        return Member(path, EseFileType.LOG, size, role=role)
     if role is NameKind.CHECKPOINT:
-        return Member(path, EseFileType.CHECKPOINT, size)
+        return Member(path, EseFileType.CHECKPOINT, size, role=role)
     if size < _SMALLEST:
         return None
     found = identify(path, fs=fs)
@@ -162,7 +165,6 @@ class FolderCheck:
 
     folder: str | None = None
     fs: FileSystem | None = None
-    is_set: bool = False
     on_finding: Callable[[Finding], object] | None = None
     _needs: list[_Need] = field(default_factory=list)
     _logs: dict[str, tuple[LogHeader, LogScan]] = field(default_factory=dict)
@@ -172,7 +174,7 @@ class FolderCheck:
 
     def tap(self, path: str) -> Tap | None:
         """Return what shall add up the bytes of this file, if a manifest in its folder names it."""
-        if self.folder is None or not self.is_set:
+        if self.folder is None:
             return None
         self._seen.add(path)
         entry = self._manifest(folder_of(path)).get(name_of(path))
@@ -197,8 +199,11 @@ class FolderCheck:
         if result is not None:
             self._logs[path] = result
 
-    def finish(self) -> list[FileReport]:
-        """Compare, and return a report for each stream, database or manifest that something is missing from."""
+    def finish(self, reports: list[FileReport]) -> list[FileReport]:
+        """Compare, and return a report for each stream, database, manifest or set that something is missing from.
+
+        `reports` are those of the files.
+        """
         if self.folder is None or self.fs is None:
             return []
         for folder in sorted({folder_of(path) for path in self._logs}):
@@ -208,7 +213,23 @@ class FolderCheck:
             self._need(need)
         for folder, entries in self._manifests.items():
             self._complete(folder, entries)
-        return [sheet.report() for sheet in self._sheets]
+        found = [sheet.report() for sheet in self._sheets]
+        blamed = {folder_of(each.path) for report in (*reports, *found) for each in report.findings if not each.warning}
+        found += [
+            self._set(backup_set)
+            for backup_set in list_backups(self.folder, fs=self.fs)
+            if backup_set.verdict in _UNUSABLE and backup_set.path not in blamed
+        ]
+        return found
+
+    def _set(self, backup_set: BackupSet) -> FileReport:
+        """Report a set whose files are all right, but from which nothing can be restored."""
+        sheet = Sheet(backup_set.path, EseFileType.UNKNOWN, 0, self.on_finding)
+        sheet.note = "backup set"
+        detail = f"{backup_set.verdict.value}: {backup_set.reason}"
+        number = backup_set.broken_at or 0
+        sheet.add(Finding(backup_set.path, UnitKind.FILE, number, 0, Err.MissingRestoreLogFiles, detail))
+        return sheet.report()
 
     def _sheet(self, path: str, kind: EseFileType, note: str) -> Sheet:
         sheet = Sheet(path, kind, 0, self.on_finding)
@@ -264,7 +285,7 @@ class FolderCheck:
         if self.fs is not None and self.fs.stat(path) is not None:
             try:
                 with self.fs.open(path) as file:
-                    entries = decode(file.read_at(0, _LARGEST_MANIFEST), path=path).current_files()
+                    entries = decode(file.read_at(0, MANIFEST_LIMIT), path=path).current_files()
             except EseError as error:
                 sheet = self._sheet(path, EseFileType.UNKNOWN, "manifest")
                 sheet.add(Finding(path, UnitKind.FILE, 0, 0, error.code, error.message))

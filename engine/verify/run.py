@@ -8,12 +8,13 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
-from engine.backup.directory import MANIFEST
+from engine.backup.sets import list_backups, read_backup_set
 from engine.errors import Err, EseError
 from engine.files.base import FileKind, OpenMode
 from engine.files.real import RealFileSystem
+from engine.format.names import NameKind
 from engine.info import EseFileType, identify
-from engine.log.paths import join, name_of
+from engine.log.paths import name_of
 from engine.verify.database import verify_database
 from engine.verify.folder import FolderCheck, Member, gather
 from engine.verify.others import verify_checkpoint, verify_flush_map, verify_log
@@ -35,9 +36,8 @@ _FILE_KINDS: Final = {
     "checkpoint": EseFileType.CHECKPOINT,
     "flush map": EseFileType.FLUSH_MAP,
 }
-_ATOMIC: Final = ("new", "old")
-_PATCH_FILE: Final = ".pat"
-_CHECKPOINTS: Final = (".chk", ".jcp")
+_LIVE: Final = frozenset({NameKind.CURRENT, NameKind.CHECKPOINT})
+"""What an instance has and a set has not."""
 
 
 class _Request(NamedTuple):
@@ -66,9 +66,9 @@ def verify(
     file of an ESE instance, or a database without a usable header (then `page_size` helps), -2101 or the callback's own
     negative number when `progress` stops it, -800 after `monitor.cancel()`.
 
-    `kind` "auto" goes by the content: a folder with a manifest, a patch file or an atomic layout is a backup set, any
-    other an instance.  `correct` puts single wrong bits of pages and segments right in the file, which then must be
-    writable and in no other program's use.  `on_finding` gets each finding as it is made.
+    `kind` "auto" goes by the content: a folder with a manifest, patch files, closed logs alone or an atomic layout is a
+    backup set, any other an instance.  `correct` puts single wrong bits of pages and segments right in the file, which
+    then must be writable and in no other program's use.  `on_finding` gets each finding as it is made.
     Memory does not grow with the size of the files.
     """
     system: FileSystem = RealFileSystem() if fs is None else fs
@@ -99,32 +99,21 @@ def _verify_folder(
         raise EseError.from_code(Err.FileAccessDenied, "a folder, not a file", path=name)
     members = gather(request.fs, name)
     if kind == "auto":
-        kind = "backup-set" if _looks_like_a_set(request.fs, name) else "instance"
-    if not members:
+        kind = "backup-set" if _looks_like_a_set(request.fs, name, members) else "instance"
+    if not members and not list_backups(name, fs=request.fs, max_sets=1):
         raise EseError.from_code(Err.DatabaseCorrupted, "no file of an ESE instance in this folder", path=name)
     watch = Watch(progress, monitor, sum(member.size for member in members))
-    check = FolderCheck(name, request.fs, is_set=kind == "backup-set", on_finding=request.on_finding)
+    check = FolderCheck(name, request.fs, request.on_finding)
     return VerifyReport(name, kind, tuple(_run(members, check, request, watch)))
 
 
-def _looks_like_a_set(fs: FileSystem, folder: str) -> bool:
-    for place in (folder, *(join(folder, each) for each in _ATOMIC)):
-        stat = fs.stat(place)
-        if stat is None or stat.kind is not FileKind.DIRECTORY:
-            continue
-        names = {entry.name.lower() for entry in fs.list(place) if entry.kind is FileKind.FILE}
-        if MANIFEST in names or (place != folder and any(map(_is_patch_file, names))):
-            return True
-        # The real engine leaves patch files beside the live databases too; only a set has no current log.
-        if any(each.endswith(_PATCH_FILE) for each in names) and not any(
-            each.endswith((".chk", ".jcp")) for each in names
-        ):
-            return True
-    return False
-
-
-def _is_patch_file(name: str) -> bool:
-    return name.endswith(_PATCH_FILE)
+def _looks_like_a_set(fs: FileSystem, folder: str, members: list[Member]) -> bool:
+    """Whether this is a set, an atomic layout, or a folder of sets, and not an instance that has sets below it."""
+    try:
+        read_backup_set(folder, fs=fs)
+    except EseError:
+        return not any(member.role in _LIVE for member in members) and bool(list_backups(folder, fs=fs, max_sets=1))
+    return True
 
 
 def _run(members: list[Member], check: FolderCheck, request: _Request, watch: Watch) -> list[FileReport]:
@@ -132,7 +121,7 @@ def _run(members: list[Member], check: FolderCheck, request: _Request, watch: Wa
     try:
         watch.begin()
         reports = [_look_at(member, check, request, watch) for member in members]
-        reports += check.finish()
+        reports += check.finish(reports)
     except BaseException:
         watch.fail()
         raise
