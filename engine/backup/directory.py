@@ -299,7 +299,8 @@ class PlainIncremental(Destination):
             final = path.removesuffix(TEMP_SUFFIX)
             self._target.move(path, final)
             self._renamed.append(final)
-        self._target.sync_folder(self.folder)
+            # Each name is durable before the next: a gap in the logs would make the whole set useless.
+            self._target.sync_folder(self.folder)
         self._replace_manifest(manifest(self._former_manifest))
         self.published = True
         for path in self._kept:

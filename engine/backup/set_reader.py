@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from engine.backup import manifest as manifests
-from engine.backup.directory import MANIFEST, MANIFEST_LIMIT, PARTIAL, TEMP_SUFFIX
-from engine.backup.paths import join
+from engine.backup.directory import MANIFEST, MANIFEST_LIMIT, PARTIAL, TEMP, TEMP_SUFFIX
+from engine.backup.paths import join, name_of
 from engine.backup.sets import BackupSet, Place, SetBackup, SetDatabase, SetLog, Verdict, backup_of
 from engine.backup.stamp import read_stamp
 from engine.errors import Err, EseError
@@ -54,6 +54,8 @@ def read_set(fs: FileSystem, folder: str, place: Place) -> BackupSet:
     findings = _Findings()
     manifest, manifest_damaged = _read_manifest(fs, folder, files, findings)
     half_made = manifest is None and not manifest_damaged and PARTIAL in files
+    # An atomic backup counts from the rename of `temp`; what is still there, or there again, is on its way out.
+    unpublished = name_of(folder) == TEMP and (manifest is None or manifest.backups[0].atomic)
     names = _names_of(files, manifest)
     logs = _read_logs(fs, folder, files, names)
     databases = _read_databases(fs, folder, files, names, manifest)
@@ -62,7 +64,7 @@ def read_set(fs: FileSystem, folder: str, place: Place) -> BackupSet:
     _check_databases(databases, logs, findings)
     if manifest is not None:
         _check_manifest(fs, folder, files, manifest, findings)
-    verdict, reason = _verdict(databases, findings, half_made=half_made, made_here=manifest is not None)
+    verdict, reason = _verdict(databases, findings, half_made=half_made or unpublished, made_here=manifest is not None)
     backups = _backups(manifest, databases, logs)
     return BackupSet(
         path=folder,

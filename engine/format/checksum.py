@@ -282,9 +282,7 @@ def _names(unit: Buffer, number: int) -> bool:
 
 def _checksums(unit: Buffer, number: int) -> tuple[int, ...]:
     if not has_new_checksum(unit):
-        # Computed as if the stored number were right, so a foreign one shows in both halves.
-        own = _U32.unpack_from(unit, 4)[0]
-        return (number << 32 | header_checksum(unit) ^ own ^ number,)
+        return (number << 32 | header_checksum(unit),)
     if len(unit) <= LARGEST_SMALL_PAGE:
         return (_new_checksum(unit, 0, number),)
     return tuple(_new_checksum(unit, block, number) for block in range(LARGE_PAGE_BLOCKS))
