@@ -83,8 +83,13 @@ class _Reader(threading.Thread, Generic[T]):
 
 
 def _read(file: File, offset: int, buffer: memoryview, length: int, work: Callable[[int, memoryview], T]) -> Batch[T]:
+    count = 0
     try:
-        count = file.read_into_at(offset, buffer[:length])
+        while count < length:
+            more = file.read_into_at(offset + count, buffer[count:length])
+            if not more:
+                break
+            count += more
     except EseError as error:
         return Batch(offset, buffer[:length], buffer, error=error)
     data = buffer[:count]
