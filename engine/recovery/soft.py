@@ -126,6 +126,7 @@ class Recovery:
             for record in log.records(self.started if first else None, strict=not is_last):
                 counted[record.record.type.name] += 1
                 state.apply(record, log.header)
+            self._check_created(state, log)
             self.accumulated = log.scan().accumulated_checksum
             self.last = log.header
             most, count = counted.most_common(1)[0] if counted else ("", 0)

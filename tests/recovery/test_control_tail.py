@@ -1,0 +1,619 @@
+"""Recovery of a log whose tail holds control records only: headers follow, and the log is closed."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from engine.build import DatabaseBuilder
+from engine.env import Environment
+from engine.errors import Err, EseError
+from engine.files.base import OpenMode
+from engine.files.crash import CrashFileSystem
+from engine.files.fault import FaultFileSystem, FaultMode, SimulatedKill
+from engine.files.real import RealFileSystem
+from engine.format.dbheader import DatabaseHeader, DbState
+from engine.format.lr import (
+    Backup2,
+    BackupPhase,
+    BackupScope,
+    Init2,
+    NewPage,
+    RecoveryQuit2,
+    RecoveryUndo2,
+    SetDbVersion,
+    ShutDownMark,
+    Term2,
+)
+from engine.format.segment import SEGMENT_SIZE
+from engine.header_file import read_header, write_header
+from engine.instance import Instance
+from engine.log.checkpoint_file import read_checkpoint_file
+from engine.log.reader import LogFile
+from engine.log.stream import LogStream
+from engine.types import BkInfo, LgPos, LogTime, Signature
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from engine.files.base import FileSystem
+    from engine.log.records import LogRecord
+    from engine.recovery.result import RecoveryResult
+
+FOLDER = "/i"
+A, B = f"{FOLDER}/a.edb", f"{FOLDER}/b.edb"
+FS = RealFileSystem()
+
+
+@pytest.fixture(scope="module")
+def prepared() -> CrashFileSystem:
+    disk = CrashFileSystem()
+    disk.make_directory(FOLDER)
+    for path in (A, B):
+        with DatabaseBuilder(Environment(fs=disk), path, threaded=False):
+            pass
+    disk.sync_all()
+    return disk
+
+
+class Bench:
+    """A disk with an instance that dies again and again."""
+
+    def __init__(self, prepared: CrashFileSystem) -> None:
+        self.disk = CrashFileSystem()
+        self.disk.load(FOLDER, FOLDER, source=prepared)
+        self.made: list[Instance] = []
+
+    def instance(self, fs: FileSystem | None = None) -> Instance:
+        made = Instance(path=FOLDER, log_file_size=64, env=Environment(fs=fs or self.disk))
+        self.made.append(made)
+        return made
+
+    def started(self, *attach: str) -> Instance:
+        instance = self.instance()
+        instance.init()
+        for path in attach:
+            instance.session().attach(path)
+        return instance
+
+    def recover(self, **how: Any) -> tuple[Instance, RecoveryResult]:
+        instance = self.instance()
+        return instance, instance.init(**how)
+
+    def header(self, path: str = A) -> DatabaseHeader:
+        read = read_header(self.disk, path)
+        assert not read.problems
+        return read.header
+
+    def set_header(self, header: DatabaseHeader, path: str = A) -> None:
+        with self.disk.open(path, OpenMode.READ_WRITE) as file:
+            write_header(file, header)
+
+    def records(self) -> list[LogRecord]:
+        stream = LogStream.find(self.disk, FOLDER, "edb")
+        assert stream is not None
+        assert not [each for each in stream.check() if each.code]
+        return [each for each in stream.records() if each.record.type.name != "NOP2"]
+
+    def kinds(self) -> list[str]:
+        return [each.record.type.name for each in self.records()]
+
+
+@pytest.fixture
+def bench(prepared: CrashFileSystem) -> Iterator[Bench]:
+    made = Bench(prepared)
+    yield made
+    for each in made.made:
+        each.abandon()
+
+
+def code_of(instance: Instance, **how: Any) -> EseError:
+    with pytest.raises(EseError) as caught:
+        instance.init(**how)
+    return caught.value
+
+
+def test_after_a_crash_with_a_database_attached(bench: Bench) -> None:
+    bench.started(A).abandon()
+    dirty = bench.header()
+    assert dirty.state == DbState.DIRTY_SHUTDOWN
+    instance, result = bench.recover()
+    records = bench.records()
+    assert [type(each.record) for each in records[-4:]] == [RecoveryUndo2, ShutDownMark, RecoveryQuit2, Init2]
+    undo, mark, quit_, init = records[-4:]
+    assert undo.pos.offset == quit_.pos.offset == init.pos.offset == 0, "each begins a segment"
+    assert mark.pos == undo.pos._replace(offset=49)
+    assert isinstance(quit_.record, RecoveryQuit2)
+    assert (quit_.record.undo, quit_.record.redo_from, quit_.record.hard) == (undo.pos, LgPos(1, 1, 0), 0)
+    header = bench.header()
+    assert header.state == DbState.CLEAN_SHUTDOWN
+    assert header.lgpos_consistent == header.lgpos_detach == mark.pos
+    assert header.lgpos_attach == dirty.lgpos_attach
+    assert header.logtime_attach == dirty.logtime_attach, "the attach was in the header already"
+    assert header.logtime_consistent == header.logtime_detach
+    assert not any((header.gen_min_required, header.gen_max_required, header.gen_max_committed, header.gen_recovering))
+    assert result.needed
+    assert result.databases == (A,)
+    assert (result.started, result.ended) == (LgPos(1, 1, 0), quit_.pos)
+    assert read_checkpoint_file(bench.disk, f"{FOLDER}/edb.chk").checkpoint.checkpoint == quit_.pos
+    assert [each.id for each in instance.events] == [102, 300, 301, 302, 105]
+    instance.session().attach(A)
+
+
+def test_two_databases_and_several_generations(bench: Bench) -> None:
+    instance = bench.started(A, B)
+    for _ in range(3):
+        instance.writer.roll()
+    instance.session().detach(A)
+    instance.writer.roll()
+    instance.abandon()
+    assert bench.header(A).clean
+    assert not bench.header(B).clean
+    again, result = bench.recover()
+    assert result.replayed == range(4, 6), "from the checkpoint on"
+    assert result.databases == (B,), "the other one was detached, and its header says so"
+    assert bench.header(A).clean
+    assert bench.header(B).clean
+    assert [each.strings[0] for each in again.events if each.id == 301] == ["/i/edb00004.log", "/i/edb.log"]
+
+
+def test_nothing_was_attached(bench: Bench) -> None:
+    bench.started().abandon()
+    instance, result = bench.recover()
+    assert result.needed
+    assert result.databases == ()
+    assert bench.kinds() == ["Init2", "RecoveryUndo2", "ShutDownMark", "RecoveryQuit2", "Init2"]
+    instance.term()
+
+
+def test_a_crash_between_the_record_and_the_header(bench: Bench) -> None:
+    """The log has the attach, the header does not know of it."""
+    clean = bench.header()
+    instance = bench.started(A)
+    attach = bench.header().lgpos_attach
+    instance.abandon()
+    bench.set_header(clean)
+    _, result = bench.recover()
+    assert result.databases == (A,)
+    assert bench.header().lgpos_attach == attach
+    assert bench.header().sign_log == instance_signature(bench)
+    assert bench.header().lgpos_consistent > attach
+
+
+def instance_signature(bench: Bench) -> Signature:
+    stream = LogStream.find(bench.disk, FOLDER, "edb")
+    assert stream is not None
+    assert stream.signature is not None
+    return stream.signature
+
+
+def test_a_crash_between_a_detach_and_its_header(bench: Bench) -> None:
+    instance = bench.started(A)
+    dirty = bench.header()
+    instance.session().detach(A)
+    instance.abandon()
+    detach = bench.header().lgpos_detach
+    bench.set_header(dirty)
+    bench.recover()
+    assert bench.header().clean
+    assert bench.header().lgpos_consistent == bench.header().lgpos_detach == detach
+
+
+def test_a_crash_between_the_mark_and_the_end(bench: Bench) -> None:
+    """The databases took the mark for their end already: no second mark, no RecoveryUndo2."""
+    instance = bench.started(A, B)
+    mark = instance.writer.append(ShutDownMark().pack())
+    instance.writer.flush(fill=True)
+    dirty = bench.header(B)
+    instance.term()
+    records = bench.records()
+    assert records[-2].record.type.name == "ShutDownMark"
+    # As if the process had died when A was clean, B was not, and the end not yet logged.
+    second = records[-2].pos
+    assert second > mark
+    bench.set_header(dirty, B)
+    cut_after(bench, second)
+    _, result = bench.recover()
+    kinds = bench.kinds()
+    assert kinds[-3:] == ["ShutDownMark", "RecoveryQuit2", "Init2"]
+    quit_ = bench.records()[-2].record
+    assert isinstance(quit_, RecoveryQuit2)
+    assert quit_.undo == LgPos(0, 0, 0)
+    for path in (A, B):
+        assert bench.header(path).clean
+        assert bench.header(path).lgpos_consistent == second
+    assert result.databases == (B,), "the other one was there already"
+
+
+def cut_after(bench: Bench, position: LgPos) -> None:
+    """Take back what was logged behind the segment of `position`, and the checkpoint of the end."""
+    with bench.disk.open(f"{FOLDER}/edb.log", OpenMode.READ_WRITE) as file:
+        start = (position.segment + 1) * SEGMENT_SIZE
+        file.write_at(start, bytes(file.size() - start))
+    read = read_checkpoint_file(bench.disk, f"{FOLDER}/edb.chk").checkpoint
+    value = read.replace(checkpoint=LgPos(1, 1, 0), db_consistency=LgPos(1, 1, 0), version_flags=1)
+    with bench.disk.open(f"{FOLDER}/edb.chk", OpenMode.READ_WRITE) as file:
+        file.write_at(0, value.pack_file())
+
+
+def test_a_crash_between_the_end_and_the_checkpoint(bench: Bench) -> None:
+    """The log ends well, only the checkpoint does not say so: nothing is appended but the next run."""
+    with bench.instance() as instance:
+        instance.session().attach(A)
+    term = bench.records()[-1].pos
+    value = read_checkpoint_file(bench.disk, f"{FOLDER}/edb.chk").checkpoint
+    with bench.disk.open(f"{FOLDER}/edb.chk", OpenMode.READ_WRITE) as file:
+        file.write_at(0, value.replace(checkpoint=LgPos(1, 1, 0), version_flags=1).pack_file())
+    again, result = bench.recover()
+    assert result.needed
+    assert result.ended == term
+    assert bench.kinds()[-2:] == ["Term2", "Init2"]
+    assert bench.header().clean
+    again.term()
+
+
+@pytest.mark.parametrize("damage", ["missing", "both copies", "zeros", "foreign"])
+def test_without_a_usable_checkpoint_the_lowest_log_is_the_start(bench: Bench, damage: str) -> None:
+    instance = bench.started(A)
+    for _ in range(3):
+        instance.writer.roll()
+    instance.abandon()
+    path = f"{FOLDER}/edb.chk"
+    if damage == "missing":
+        bench.disk.unlink(path)
+    else:
+        value = read_checkpoint_file(bench.disk, path).checkpoint
+        data = {
+            "both copies": b"\1" * 8192,
+            "zeros": bytes(8192),
+            "foreign": value.replace(signature=Signature(77)).pack_file(),
+        }[damage]
+        with bench.disk.open(path, OpenMode.READ_WRITE) as file:
+            file.write_at(0, data)
+    again, result = bench.recover()
+    assert result.replayed == range(1, 5)
+    assert bench.header().clean
+    again.term()
+    checkpoint = read_checkpoint_file(bench.disk, path).checkpoint
+    assert checkpoint.checkpoint == bench.records()[-1].pos
+
+
+def test_a_backup_whose_headers_were_not_written(bench: Bench) -> None:
+    instance = bench.started(A)
+    dirty = bench.header()
+    info = BkInfo(LgPos(1, 1, 0), LogTime(b"\1\2\3\4\5\6\7\x08"), 1, 1)
+    record = Backup2(BackupPhase.UPDATE, 0, BackupScope.FULL, 1, info.mark, info.time, 1, 1)
+    instance.writer.append(record.pack())
+    instance.writer.append(Backup2(BackupPhase.STOP, 0, BackupScope.FULL).pack())
+    instance.writer.flush()
+    instance.abandon()
+    assert not dirty.bkinfo_full_prev
+    bench.recover()
+    assert bench.header().bkinfo_full_prev == info
+
+
+def test_a_raised_version_is_replayed_and_a_lower_one_is_not(bench: Bench) -> None:
+    instance = bench.started(A, B)
+    instance.writer.append(SetDbVersion(1, 1568, 20, 20).pack())
+    instance.writer.append(SetDbVersion(2, 1568, 11, 0).pack())
+    instance.writer.flush()
+    instance.abandon()
+    bench.recover()
+    assert (bench.header(A).update_major, bench.header(A).update_minor) == (20, 20)
+    assert bench.header(B).update_major == 20
+
+
+def test_a_change_of_pages_is_refused_and_nothing_is_written(bench: Bench) -> None:
+    instance = bench.started(A)
+    position = instance.writer.append(NewPage(5, 1, 30, 2, 900).pack())
+    instance.writer.flush()
+    instance.abandon()
+    before = files(bench.disk)
+    again = bench.instance()
+    error = code_of(again)
+    assert error.code == Err.DatabaseDirtyShutdown
+    assert (error.generation, error.segment, error.offset) == tuple(position)
+    assert str(position) in str(error)
+    assert error.page == 30
+    assert error.hint
+    assert [each.id for each in again.events] == [102, 300, 454]
+    assert files(bench.disk) == before
+
+
+def test_a_change_of_pages_of_a_database_that_is_further_does_not_matter(bench: Bench) -> None:
+    instance = bench.started(A, B)
+    instance.writer.append(NewPage(5, 1, 30, 2, 900).pack())
+    instance.session().detach(A)
+    instance.abandon()
+    assert bench.header(A).clean
+    _, result = bench.recover()
+    assert result.databases == (B,)
+
+
+def files(fs: FileSystem) -> dict[str, bytes]:
+    found = {}
+    for each in fs.list(FOLDER):
+        if not each.name.endswith(".lock"):
+            with fs.open(f"{FOLDER}/{each.name}") as file:
+                found[each.name] = file.read_at(0, file.size())
+    return found
+
+
+# -- what does not fit --
+
+
+def test_a_log_in_the_middle_is_missing(bench: Bench) -> None:
+    instance = bench.started(A)
+    for _ in range(3):
+        instance.writer.roll()
+    instance.abandon()
+    bench.disk.unlink(f"{FOLDER}/edb.chk")
+    bench.disk.unlink(f"{FOLDER}/edb00002.log")
+    again = bench.instance()
+    assert code_of(again).code == Err.InvalidLogSequence
+    assert [each.id for each in again.events] == [102, 300, 301, 567, 454]
+
+
+def test_the_log_of_the_checkpoint_is_missing(bench: Bench) -> None:
+    instance = bench.started(A)
+    for _ in range(3):
+        instance.writer.roll()
+    instance.abandon()
+    bench.disk.unlink(f"{FOLDER}/edb00003.log")
+    again = bench.instance()
+    assert code_of(again).code == Err.MissingLogFile
+    assert [each.id for each in again.events] == [102, 455]
+
+
+def test_the_current_log_is_missing_and_a_database_needs_it(bench: Bench) -> None:
+    instance = bench.started(A)
+    instance.writer.roll()
+    instance.abandon()
+    bench.disk.unlink(f"{FOLDER}/edb.log")
+    again = bench.instance()
+    assert code_of(again).code == Err.RequiredLogFilesMissing
+    assert [each.id for each in again.events] == [102, 300, 301, 453, 454]
+
+
+def test_the_current_log_is_missing_and_nobody_needs_it(bench: Bench) -> None:
+    instance = bench.started()
+    instance.writer.roll()
+    instance.abandon()
+    bench.disk.unlink(f"{FOLDER}/edb.log")
+    instance, _ = bench.recover()
+    assert instance.writer.generation == 2
+    instance.term()
+    assert bench.kinds() == [
+        "Init2",
+        "RecoveryUndo2",
+        "ShutDownMark",
+        "RecoveryQuit2",
+        "Init2",
+        "ShutDownMark",
+        "Term2",
+    ]
+
+
+def test_all_logs_are_missing(bench: Bench) -> None:
+    """A new stream begins; the database stays as it is, and says why."""
+    bench.started(A).abandon()
+    bench.disk.unlink(f"{FOLDER}/edb.log")
+    again, result = bench.recover()
+    assert not result.needed
+    assert not bench.header().clean
+    with pytest.raises(EseError) as caught:
+        again.session().attach(A)
+    assert caught.value.code == Err.DatabaseDirtyShutdown
+
+
+def test_another_log_of_that_number(bench: Bench) -> None:
+    bench.started(A).abandon()
+    bench.set_header(bench.header().replace(logtime_gen_max_create=LogTime(b"\1\2\3\4\5\6\7\0")))
+    again = bench.instance()
+    error = code_of(again)
+    assert error.code == Err.RequiredLogFilesMissing
+    assert 496 in [each.id for each in again.events]
+
+
+def test_logs_below_the_start_are_needed(bench: Bench) -> None:
+    instance = bench.started(A)
+    for _ in range(4):
+        instance.writer.roll()
+    instance.abandon()
+    bench.set_header(bench.header().replace(gen_min_required=1))
+    again = bench.instance()
+    assert code_of(again).code == Err.RequiredLogFilesMissing
+    assert 452 in [each.id for each in again.events]
+
+
+def test_committed_logs_are_missing(bench: Bench) -> None:
+    bench.started(A).abandon()
+    bench.set_header(bench.header().replace(gen_max_committed=2))
+    assert code_of(bench.instance()).code == Err.CommittedLogFilesMissing
+
+
+def test_a_database_is_gone(bench: Bench) -> None:
+    bench.started(A).abandon()
+    bench.disk.rename(A, "/a.edb")
+    again = bench.instance()
+    assert code_of(again).code == Err.AttachedDatabaseMismatch
+    assert 494 in [each.id for each in again.events]
+    instance, result = bench.recover(map_databases={A: "/a.edb"})
+    assert result.databases == ("/a.edb",)
+    assert bench.header("/a.edb").clean
+    instance.term()
+
+
+def test_another_database_lies_there(bench: Bench) -> None:
+    bench.started(A).abandon()
+    bench.disk.rename(B, A)
+    assert code_of(bench.instance()).code == Err.AttachedDatabaseMismatch
+
+
+def test_a_backup_copy_lies_there(bench: Bench) -> None:
+    bench.started(A).abandon()
+    bench.set_header(bench.header().replace(bkinfo_full_cur=BkInfo(LgPos(1, 1, 0), LogTime(), 1, 0)))
+    again = bench.instance()
+    assert code_of(again).code == Err.SoftRecoveryOnBackupDatabase
+    assert 619 in [each.id for each in again.events]
+
+
+def test_progress_and_its_cancelling(bench: Bench) -> None:
+    bench.started(A).abandon()
+    before = files(bench.disk)
+    assert code_of(bench.instance(), progress=lambda _: False).code == Err.CallbackFailed
+    assert files(bench.disk) == before
+    seen: list[tuple[str, int]] = []
+    bench.recover(progress=lambda each: seen.append((each.snt.name, each.done)))
+    assert seen == [("BEGIN", 0), ("PROGRESS", 99), ("COMPLETE", 100)]
+
+
+def test_recovery_can_die_at_every_step_and_begin_again(bench: Bench) -> None:
+    instance = bench.started(A, B)
+    instance.writer.roll()
+    instance.session().detach(B)
+    instance.abandon()
+    start = bench.disk
+    start.sync_all()
+    counted = FaultFileSystem(copy_of(start))
+    Bench.instance(bench, counted).init()
+    for number in range(1, counted.count + 1):
+        bench.disk = copy_of(start)
+        dying = bench.instance(FaultFileSystem(bench.disk, number, FaultMode.KILL_TORN))
+        with pytest.raises(SimulatedKill):
+            dying.init()
+        dying.abandon()
+        again = bench.instance()
+        again.init()
+        again.session().attach(A)
+        again.term()
+        assert bench.header(A).clean
+        assert bench.header(B).clean
+        bench.records()
+
+
+def copy_of(disk: CrashFileSystem) -> CrashFileSystem:
+    made = CrashFileSystem()
+    made.load(FOLDER, FOLDER, source=disk)
+    return made
+
+
+# -- beside Windows --
+
+
+@pytest.mark.corpus
+def test_a_crash_of_windows_is_closed_as_windows_closed_it(corpus: Path, tmp_path: Path) -> None:
+    """Generation 0x50 holds a run that died after its attach, and what Windows' own recovery appended.
+
+    Taken back to the moment of the crash, our recovery appends the same records in the same places.
+    """
+    source = corpus / "srum-win10-dirty"
+    folder = tmp_path / "i"
+    folder.mkdir()
+    data = bytearray((source / "SRU00050.log").read_bytes())
+    died = 8
+    data[(died + 1) * SEGMENT_SIZE :] = bytes(len(data) - (died + 1) * SEGMENT_SIZE)
+    (folder / "SRU.log").write_bytes(data)
+    for name in ("SRU0004E.log", "SRU0004F.log"):
+        shutil.copy(source / name, folder / name)
+        (folder / name).chmod(0o644)
+    with LogFile.open(FS, str(folder / "SRU.log")) as log:
+        created = log.header.created
+        attach = LgPos(0x50, 8, 0x268)
+        checkpoint_source = read_checkpoint_file(FS, str(source / "SRU.chk")).checkpoint
+        listed = log.header.attachments
+    start = LgPos(0x50, 1, 0)
+    checkpoint = checkpoint_source.replace(checkpoint=start, db_consistency=start, version_flags=1, attachments=listed)
+    (folder / "SRU.chk").write_bytes(checkpoint.pack_file())
+    database = bytearray((source / "SRUDB.dat").read_bytes())
+    header = DatabaseHeader.parse(bytes(database[:4096])).replace(
+        lgpos_attach=attach,
+        lgpos_consistent=LgPos(0x50, 6, 0),
+        gen_min_required=0x50,
+        gen_max_required=0x50,
+        gen_max_committed=0x50,
+        gen_min_consistent=0x50,
+        logtime_gen_max_create=created,
+    )
+    database[:8192] = header.pack() * 2
+    (folder / "SRUDB.dat").write_bytes(database)
+
+    instance = Instance(path=folder, base_name="SRU", log_file_size=64)
+    result = instance.init()
+    instance.abandon()
+    assert result.databases == (str(folder / "SRUDB.dat"),), "found beside the logs, by its signature"
+    with LogFile.open(FS, str(source / "SRU00050.log")) as log:
+        wanted = [each for each in log.records() if LgPos(0x50, 8, 0xFFF) < each.pos < LgPos(0x50, 0xB, 1)]
+    with LogFile.open(FS, str(folder / "SRU.log")) as log:
+        found = [each for each in log.records() if each.pos > LgPos(0x50, 8, 0xFFF)]
+    assert [(type(each.record), each.pos, each.end) for each in found] == [
+        (type(each.record), each.pos, each.end) for each in wanted
+    ]
+    theirs = next(each.record for each in wanted if isinstance(each.record, RecoveryQuit2))
+    ours = next(each.record for each in found if isinstance(each.record, RecoveryQuit2))
+    assert (ours.undo, ours.redo_from, ours.hard) == (theirs.undo, theirs.redo_from, theirs.hard)
+    after = read_header(FS, str(folder / "SRUDB.dat")).header
+    assert after.clean
+    assert after.lgpos_consistent == LgPos(0x50, 9, 0x31), "what the next AttachDB of Windows says"
+
+
+@pytest.mark.corpus
+def test_a_crash_of_windows_right_after_an_attach(corpus: Path, tmp_path: Path) -> None:
+    """The last run of this machine attached its database and died; a newer engine had begun the current log."""
+    folder = tmp_path / "i"
+    shutil.copytree(corpus / "srum-win10-dirty", folder)
+    for each in (folder, *folder.iterdir()):
+        each.chmod(0o755 if each.is_dir() else 0o644)
+    path = folder / "SRUDB.dat"
+    pages, before = path.read_bytes()[8192:], read_header(FS, str(path)).header
+    assert before.state == DbState.DIRTY_SHUTDOWN
+    with Instance(path=folder, base_name="SRU", log_file_size=64) as instance:
+        after = read_header(FS, str(path)).header
+        assert after.clean
+        assert after.lgpos_attach == before.lgpos_attach == LgPos(0x51, 0xA, 0x268)
+        assert after.lgpos_consistent == LgPos(0x52, 1, 49), "the current log was empty"
+        assert (after.sign_db, after.sign_log, after.dbtime_dirtied) == (
+            before.sign_db,
+            before.sign_log,
+            before.dbtime_dirtied,
+        )
+        instance.session().attach(path)
+    assert path.read_bytes()[8192:] == pages
+    stream = LogStream.find(FS, str(folder), "SRU")
+    assert stream is not None
+    assert not [each for each in stream.check() if each.code]
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("case", ["inserts", "deletes", "uncommitted", "multidb", "efvE15", "names83", "circular"])
+def test_a_crash_of_the_real_engine_is_refused_untouched(oracle: Any, tmp_path: Path, case: str) -> None:
+    source = oracle("dirty") / f"dirty-{case}" / "before"
+    folder = tmp_path / "i"
+    shutil.copytree(source, folder)
+    for each in (folder, *folder.iterdir()):
+        each.chmod(0o755 if each.is_dir() else 0o644)
+    before = {each.name: each.read_bytes() for each in folder.iterdir()}
+    settings: dict[str, Any] = {"page_size": 8192, "log_file_size": 128}
+    if case == "names83":
+        settings["base_name"] = "e00"
+    instance = Instance(path=folder, **settings)
+    with pytest.raises(EseError) as caught:
+        instance.init()
+    instance.abandon()
+    assert caught.value.code == Err.DatabaseDirtyShutdown
+    assert "replay" in str(caught.value)
+    after = {each.name: each.read_bytes() for each in folder.iterdir() if not each.name.endswith(".lock")}
+    assert after == before
+
+
+def test_the_term_record_names_the_run(bench: Bench) -> None:
+    bench.started(A).abandon()
+    instance, _ = bench.recover()
+    instance.term()
+    records = bench.records()
+    init = [each.pos for each in records if isinstance(each.record, Init2)][-1]
+    assert isinstance(records[-1].record, Term2)
+    assert records[-1].record.undo == init
