@@ -91,7 +91,8 @@ def identify_bytes(start: Buffer, name: str = "") -> Identified:
     """Say what a file is whose first 64 KiB (or all, if shorter) are `start`."""
     data = bytes(start)
     for size in PAGE_SIZES:
-        if len(data) >= size and header_checksum_ok(data[:size]):
+        # A checksum of 0 would fit blank pages with a whole header behind them.
+        if len(data) >= size and any(data[:4]) and header_checksum_ok(data[:size]):
             kind = _U32.unpack_from(data, _FILETYPE_OFFSET)[0]
             if not kind:
                 return Identified(_old_type(data), intact=True)

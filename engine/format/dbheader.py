@@ -243,11 +243,11 @@ class DatabaseHeader:
             raise _damaged("the header's checksum is wrong", path, stored=stored, computed=computed)
         values = {name: kind.load(data, at) for name, at, kind in _LAYOUT}
         header = cls(raw=data, **values)
-        if header.magic != HEADER_MAGIC:
-            raise EseError.from_code(Err.InvalidDatabaseVersion, f"magic number {header.magic:#x}", path=path, offset=4)
         if header.filetype not in _FILETYPES or header.attrib:
             detail = f"file type {header.filetype}, attribute {header.attrib}: not a database"
             raise _damaged(detail, path, offset=_FILETYPE_OFFSET)
+        if header.magic != HEADER_MAGIC:
+            raise EseError.from_code(Err.InvalidDatabaseVersion, f"magic number {header.magic:#x}", path=path, offset=4)
         if header.page_size != len(data):
             detail = f"the header of {len(data)}-byte pages says {header.page_size}"
             raise _damaged(detail, path, offset=_PAGE_SIZE_OFFSET)
