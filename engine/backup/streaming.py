@@ -278,8 +278,7 @@ class StreamingBackup:
             raise EseError.from_code(Err.FileNotFound, "no closed log", path=host.log_folder)
         self.delete_low = min(self._archives)
         if self.incremental:
-            self._check_reaches_back()
-            self.copy_low = self.delete_low
+            self.copy_low = self._first_to_copy()
         self.delete_mac = self._deletable_mac(checkpoint)
         host.slot.state = BackupState.LOGS
         host.events.report(LOGS_STARTED, self.log_path(self.copy_low), self.log_path(self.copy_mac - 1))
@@ -289,13 +288,18 @@ class StreamingBackup:
         )
         self._end_event = STOPPED_BY_CALLER
 
-    def _check_reaches_back(self) -> None:
-        """R26: no log between the last backup of any database and the oldest one here may be missing."""
-        for database in self.databases():
-            header = database.header
-            last = max(header.bkinfo_full_prev.gen_high, header.bkinfo_inc_prev.gen_high)
-            if self.delete_low > last + 1:
-                raise self._missing(last + 1)
+    def _first_to_copy(self) -> int:
+        """R25, R26: the oldest log there is; no log since the last backup of any database may be missing.
+
+        A gap among logs that an earlier backup has is passed over.  It is what a power cut can leave of a truncation.
+        """
+        headers = [each.header for each in self.databases()]
+        reached = [max(each.bkinfo_full_prev.gen_high, each.bkinfo_inc_prev.gen_high) for each in headers]
+        needed = min(reached, default=self.delete_low - 1) + 1
+        if self.delete_low > needed:
+            raise self._missing(needed)
+        gaps = [each for each in range(self.delete_low, min(needed, self.copy_mac)) if each not in self._archives]
+        return gaps[-1] + 1 if gaps else self.delete_low
 
     def _deletable_mac(self, checkpoint: int) -> int:
         """R31: nothing at or above the checkpoint goes, nor what a database outside this backup still needs."""

@@ -112,6 +112,18 @@ def test_r26_a_gap_behind_the_last_backup(tiny: Callable[..., Any]) -> None:
     assert run.ids()[-3:] == [211, 459, 214]
 
 
+def test_r26_a_gap_among_logs_that_a_backup_has_is_passed_over(tiny: Callable[..., Any]) -> None:
+    """A power cut can leave such a gap of a truncation; the logs themselves are in the set."""
+    run = tiny()
+    with run.instance._keeper.held_checkpoint():
+        run.roll(3)
+        run.backup()
+        lowest = min(run.logs())
+        (run.folder / f"edb{lowest + 1:05X}.log").unlink()
+        result = run.backup(INCREMENTAL)
+    assert result.first_generation == lowest + 2
+
+
 def test_r26_a_directory_that_ends_too_early(tiny: Callable[..., Any]) -> None:
     run = tiny()
     run.backup()

@@ -30,6 +30,7 @@ from engine.files.fault import FaultFileSystem, FaultMode, SimulatedKill
 from engine.format.lr import Trace
 from engine.format.names import LogNames
 from engine.instance import Instance
+from engine.log.checkpoint_file import read_checkpoint_file
 from engine.log.truncate import archives
 from engine.types import BackupOptions
 from engine.verify import verify
@@ -144,16 +145,17 @@ def check_sets(disk: CrashFileSystem, world: World, *, succeeded: bool) -> None:
 
 
 def check_logs(disk: CrashFileSystem, world: World) -> None:
-    """Every generation from the last full backup on is in a set or with the instance."""
+    """Every generation from the newest set's first on is in that set or with the instance.
+
+    Without a set, every one from the checkpoint on is with the instance.
+    """
     kept = set(archives(disk, FOLDER, LogNames("edb")))
-    # The newest set counts: an older one needs its own logs only, and has them.
-    for each in complete_sets(disk, TARGET)[:1]:
+    sets = complete_sets(disk, TARGET)[:1]
+    first = read_checkpoint_file(disk, f"{FOLDER}/edb.chk").checkpoint.checkpoint.generation
+    for each in sets:
         kept |= {log.generation for log in each.logs}
-    if not kept:
-        return
-    first = min(kept)
-    newest = max(kept)
-    missing = sorted(set(range(first, newest + 1)) - kept)
+        first = each.first_generation
+    missing = sorted(set(range(first, max(kept, default=first - 1) + 1)) - kept)
     assert not missing, f"generations {missing} are neither in a set nor with the instance"
 
 
@@ -161,6 +163,8 @@ def check_backs_up_again(instance: Instance, disk: FileSystem) -> None:
     instance.backup(AGAIN)
     again = complete_sets(disk, AGAIN)
     assert len(again) == 1
+    busy(instance)
+    instance.backup(AGAIN, incremental=True)
     report = verify(AGAIN, kind="backup-set", fs=disk)
     assert report.ok, report.findings
 
