@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from engine.errors import Err, EseError
+from engine.instance import InstanceState
 from engine.jet.handles import HANDLES, JET_sesidNil, bits, narrow, wide
 from engine.types import InitOptions, LgPos, Progress, Snprog, TermOptions
 
@@ -83,7 +84,10 @@ def JetInit(instance: int | None) -> int:
 
 
 def JetTerm2(instance: int | None, grbit: int = TermOptions.ABRUPT) -> int:
-    """End an instance.  A refusal (-505, -1059, -1000) leaves it running, any other outcome ends the handle."""
+    """End an instance.  A refusal (-505, -1059, -1000) leaves it running, any other outcome ends the handle.
+
+    One that was never started is -1029, and its handle is gone as well.
+    """
     try:
         found = HANDLES.instance(instance)
         options = bits(grbit)
@@ -95,7 +99,9 @@ def JetTerm2(instance: int | None, grbit: int = TermOptions.ABRUPT) -> int:
     try:
         found.term(TermOptions(options))
     except EseError as error:
-        if found.state.value == "terminated":
+        if error.code == Err.NotInitialized:
+            found.abandon()
+        if found.state is InstanceState.TERMINATED:
             HANDLES.forget(found)
         return error.code
     HANDLES.forget(found)
