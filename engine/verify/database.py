@@ -29,6 +29,7 @@ from engine.format.dbheader import (
 from engine.format.page import HEADER_PAGES, page_number, page_offset, pages_in_file
 from engine.format.patch import PatchHeader
 from engine.info import read_database_file
+from engine.log.paths import name_of
 from engine.monitor import Cell
 from engine.space import owned_pages
 from engine.verify.batches import BATCH_SIZE, read_batches
@@ -77,7 +78,7 @@ def verify_database(
     """
     shape = _look(file, sheet, page_size)
     sheet.units = shape.pages
-    watch.monitor.begin_map(sheet.path, shape.pages)
+    watch.monitor.begin_map(name_of(sheet.path), shape.pages)
     sweep = _Sweep(file, sheet, watch, shape, correct=correct)
     with read_batches(file, sheet.size, sweep.work) as batches:
         for batch in batches:

@@ -42,6 +42,8 @@ DEPTH: Final = 4
 
 _SMALLEST: Final = 4096
 _SEGMENT: Final = 4096
+PREVIOUS_CHECKSUM_OFFSET: Final = 653
+"""Where a log's header keeps the checksum of the generation before it."""
 _MOST_NEEDED: Final = 100_000
 _ORDER: Final = (EseFileType.DATABASE, EseFileType.LOG, EseFileType.CHECKPOINT, EseFileType.FLUSH_MAP)
 _UNUSABLE: Final = frozenset({Verdict.HALF_MADE, Verdict.BROKEN})
@@ -159,6 +161,18 @@ class _Need(NamedTuple):
     code: int
 
 
+class _Link(NamedTuple):
+    """What the neighbours of a log must know of it."""
+
+    generation: int
+    signature: Signature
+    chained: bool
+    """Whether its format carries the checksum of the generation before."""
+    previous_checksum: int
+    whole: bool
+    accumulated_checksum: int
+
+
 @dataclass(slots=True)
 class FolderCheck:
     """Collects what the files say of one another.  Without a folder (a single file) it asks nothing."""
@@ -167,7 +181,7 @@ class FolderCheck:
     fs: FileSystem | None = None
     on_finding: Callable[[Finding], object] | None = None
     _needs: list[_Need] = field(default_factory=list)
-    _logs: dict[str, tuple[LogHeader, LogScan]] = field(default_factory=dict)
+    _logs: dict[str, _Link] = field(default_factory=dict)
     _manifests: dict[str, dict[str, FileEntry]] = field(default_factory=dict)
     _seen: set[str] = field(default_factory=set)
     _sheets: list[Sheet] = field(default_factory=list)
@@ -196,8 +210,17 @@ class FolderCheck:
 
     def log(self, path: str, result: tuple[LogHeader, LogScan] | None) -> None:
         """Note a log that has been looked at."""
-        if result is not None:
-            self._logs[path] = result
+        if result is not None and self.folder is not None:
+            header, scan = result
+            chained = header.version >= LOG_VERSION_ACCUMULATED_CHECKSUM
+            self._logs[path] = _Link(
+                header.generation,
+                header.signature,
+                chained,
+                header.previous_checksum,
+                scan.ok,
+                scan.accumulated_checksum,
+            )
 
     def finish(self, reports: list[FileReport]) -> list[FileReport]:
         """Compare, and return a report for each stream, database, manifest or set that something is missing from.
@@ -252,23 +275,22 @@ class FolderCheck:
 
     def _chain(self, stream: LogStream) -> Iterator[Finding]:
         """Yield the generations whose header does not carry the checksum of the one before."""
-        before: tuple[LogHeader, LogScan] | None = None
+        before: _Link | None = None
         for generation in sorted(stream.generations):
             path = stream.path(generation) or ""
-            found = self._logs.get(path)
-            if found is not None and before is not None:
-                header, (earlier, scan) = found[0], before
-                stored, computed = header.previous_checksum, scan.accumulated_checksum
-                follows = header.generation == earlier.generation + 1 and header.signature == earlier.signature
-                known = header.version >= LOG_VERSION_ACCUMULATED_CHECKSUM and scan.ok
-                if follows and known and stored != computed:
+            link = self._logs.get(path)
+            if link is not None and before is not None and link.chained and before.whole:
+                follows = link.generation == before.generation + 1 and link.signature == before.signature
+                stored, computed = link.previous_checksum, before.accumulated_checksum
+                if follows and stored != computed:
                     detail = "does not follow the content of the generation before it"
                     code = Err.LogSequenceChecksumMismatch
-                    yield Finding(path, UnitKind.FILE, generation, 653, code, detail, stored, computed)
-            before = found
+                    at = PREVIOUS_CHECKSUM_OFFSET
+                    yield Finding(path, UnitKind.FILE, generation, at, code, detail, stored, computed)
+            before = link
 
     def _need(self, need: _Need) -> None:
-        present = {header.generation for header, _ in self._logs.values() if header.signature == need.signature}
+        present = {link.generation for link in self._logs.values() if link.signature == need.signature}
         missing = [each for each in _span(need.first, need.last) if each not in present]
         if missing:
             sheet = self._sheet(need.path, EseFileType.DATABASE, "logs of the database")

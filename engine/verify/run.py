@@ -162,6 +162,9 @@ def _look_into(file: File, member: Member, check: FolderCheck, sheet: Sheet, wat
     elif member.type is EseFileType.LOG:
         result = verify_log(file, sheet, watch, correct=request.correct, tap=add)
         check.log(member.path, result)
+        if member.role is not None:
+            # A folder may hold thousands of logs; their headers are not kept.
+            sheet.header = {}
     elif member.type is EseFileType.CHECKPOINT:
         verify_checkpoint(file, sheet, watch)
     elif member.type is EseFileType.FLUSH_MAP:
