@@ -23,7 +23,7 @@ from engine.files.real import RealFileSystem
 from engine.format.dbheader import DbState
 from engine.format.segment import canonical_position
 from engine.log.checkpoint_file import read_checkpoint_file
-from engine.log.paths import folder_of, join, name_of, parts_of
+from engine.log.paths import folder_of, join, lock_name, name_of, parts_of
 from engine.log.reader import LogFile
 from engine.log.stream import LogStream, StreamFinding, StreamFindingKind
 
@@ -337,7 +337,7 @@ def _state_without_current(stream: LogStream) -> tuple[FoundState, str]:
 
 def _is_locked(fs: FileSystem, stream: LogStream) -> bool:
     """Whether another process holds the log folder; a folder without a lock file was never held."""
-    path = join(stream.folder, f"{stream.names.base}.lock")
+    path = join(stream.folder, lock_name(stream.names.base))
     try:
         if fs.stat(path) is None:
             return False

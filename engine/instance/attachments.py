@@ -278,7 +278,13 @@ class Attachments:
                 self._keeper.remove(database)
                 # The record is on the disk before the header says that the database ended there.
                 writer.flush(fill=True)
-            self.finish(database, position)
+            try:
+                self.finish(database, position)
+            except EseError as error:
+                # The log says detached, the header does not: only a recovery can bring them together.
+                self._events.report(473, database.path, str(error.code))
+                writer.take_down(error)
+                raise
         return position
 
     def finish(self, database: AttachedDatabase, position: LgPos) -> None:

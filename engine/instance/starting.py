@@ -24,7 +24,7 @@ from engine.instance.opening import (
     new_stream,
     open_stream,
 )
-from engine.log.paths import join
+from engine.log.paths import join, lock_name
 from engine.log.stream import LogStream
 from engine.log.tail import mend_tail
 from engine.log.writer import LogWriter, next_flags
@@ -85,7 +85,7 @@ class Starter:
         self._check_options()
         for folder in (self._folders.system, self._folders.log):
             self._check_folder(folder)
-        lock = fs.lock(join(self._folders.log, f"{params.base_name}.lock"))
+        lock = fs.lock(join(self._folders.log, lock_name(params.base_name)))
         self._resources.enter_context(lock)
         found = LogStream.find(fs, self._folders.log, params.base_name)
         listing = [entry.name for entry in fs.list(self._folders.log)]

@@ -25,6 +25,11 @@ def without_extension(path: str) -> str:
     return os.path.splitext(path)[0]  # noqa: PTH122
 
 
+def lock_name(base: str) -> str:
+    """Return the name of the file that locks the stream with this base name, however that is spelled."""
+    return f"{base.lower()}.lock"
+
+
 def parts_of(path: str) -> list[str]:
     """Return the names that a path is made of, from the top."""
     return path.split(os.sep)  # noqa: PTH206

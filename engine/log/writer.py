@@ -40,6 +40,10 @@ WARN_GENERATION: Final = 0x40000000
 """From here on the end of the numbering is announced (event 514)."""
 
 
+LOG_WRITE_FAILED: Final = 408
+NEW_LOG_FAILED: Final = 413
+"""Events that say why the log was taken down."""
+
 RESERVED_GENERATIONS: Final = 16
 """Generations at the end of the numbering that are left for ending well."""
 
@@ -266,6 +270,14 @@ class LogWriter:
             self.check()
             self._roll()
 
+    def take_down(self, error: EseError) -> None:
+        """Refuse everything from here on (-510), because the files can no longer follow the log.
+
+        A log that does not end well is what makes the next start recover.
+        """
+        with self.lock:
+            self._down(error, event_id=None)
+
     def close(self) -> None:
         """Close the file without writing anything more."""
         with self.lock:
@@ -323,7 +335,7 @@ class LogWriter:
                 self._file.store(self._segment, self._payload, self._started)
                 self._stored = len(self._payload)
         except EseError as error:
-            raise self._down(error, event_id=408) from error
+            raise self._down(error, event_id=LOG_WRITE_FAILED) from error
         offset = SEGMENT_HEADER_SIZE + len(self._payload) if self._payload else 0
         self._tip = LgPos(self.generation, self._segment, offset)
 
@@ -348,7 +360,7 @@ class LogWriter:
             # The databases know of the generation before any record in it is acknowledged.
             self._owner.generation_begun(header)
         except EseError as error:
-            raise self._down(error, event_id=413) from error
+            raise self._down(error, event_id=NEW_LOG_FAILED) from error
 
     def _next_header(self, generation: int) -> LogHeader:
         before = self._file.header
@@ -386,14 +398,16 @@ class LogWriter:
             return reserved
         return header
 
-    def _down(self, error: EseError, *, event_id: int) -> EseError:
+    def _down(self, error: EseError, *, event_id: int | None) -> EseError:
         """Take the log down; the error to raise for the write that failed."""
         if error.code == Err.DiskFull:
             error = EseError.from_code(Err.LogDiskFull, path=error.path)
         if self._failure is None:
             self._failure = error
-            strings = (self.path, str(error.code)) if event_id == 408 else (str(error.code),)  # noqa: PLR2004
-            self._events.report(event_id, *strings)
+            if event_id == LOG_WRITE_FAILED:
+                self._events.report(event_id, self.path, str(error.code))
+            elif event_id is not None:
+                self._events.report(event_id, str(error.code))
             self._events.report(492, self.folder)
             with suppress(EseError):
                 self._file.close()

@@ -96,7 +96,7 @@ def test_paths(world: World, running: Instance) -> None:
     assert refused(running, "a\0b").code == Err.DatabaseInvalidPath
     assert refused(running, world.path("none.edb")).code == Err.FileNotFound
     assert refused(running, world.folder).code == Err.FileAccessDenied
-    assert refused(running, world.path("edb.log")).code == Err.InvalidDatabaseVersion, "a log has no magic number"
+    assert refused(running, world.path("edb.log")).code == Err.DatabaseCorrupted
 
 
 def test_a_file_that_must_not_be_written(tmp_path: Path) -> None:
@@ -183,6 +183,39 @@ def test_a_header_that_cannot_be_written_takes_the_attach_back(world: World) -> 
     instance.session().attach(path)
     instance.term()
     assert read_header(world.disk, path).header.clean
+
+
+@pytest.mark.parametrize("step", ["attach", "detach"])
+def test_a_database_that_can_no_longer_be_written(world: World, step: str) -> None:
+    """Log and header cannot be brought together: the run does not end well, so that the next one recovers."""
+    path = world.path("a.edb")
+    armed: list[bool] = []
+    fs = FaultFileSystem(
+        world.disk,
+        1,
+        FaultMode.EIO,
+        times=100,
+        select=lambda op, target: op == "write" and target == path and bool(armed),
+    )
+    instance = world.instance(fs)
+    instance.init()
+    session = instance.session()
+    if step == "detach":
+        session.attach(path)
+    armed.append(True)
+    with pytest.raises(EseError) as caught:
+        session.attach(path) if step == "attach" else session.detach(path)
+    assert caught.value.code == Err.DiskIO
+    assert {470 if step == "attach" else 473, 492} <= {each.id for each in instance.events}
+    with pytest.raises(EseError) as caught:
+        instance.term()
+    assert caught.value.code == Err.InstanceUnavailable
+    again = world.instance()
+    assert again.init().needed
+    assert read_header(world.disk, path).header.clean
+    again.session().attach(path)
+    again.term()
+    assert world.chain_is_whole()
 
 
 def test_a_log_that_fails_in_an_attach_takes_the_instance_down(world: World) -> None:
