@@ -28,6 +28,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from engine.backup.crc import file_crc
+from engine.backup.manifest import decode
 from engine.backup.paths import join
 from engine.errors import Err, EseError
 from engine.files.base import FileKind
@@ -274,7 +275,11 @@ class PlainIncremental(Destination):
         self._clear_leftovers()
 
     def _clear_leftovers(self) -> None:
-        """Refuse a half-made full backup; delete what a crashed incremental one left."""
+        """Refuse a half-made full backup and a damaged manifest; delete what a crashed incremental one left."""
+        former = self._read_manifest()
+        if former is not None:
+            # Found out now rather than when all is copied.
+            decode(former, path=join(self.folder, MANIFEST))
         names = {entry.name for entry in self._target.fs.list(self.folder)}
         if PARTIAL in names and MANIFEST not in names:
             raise EseError.from_code(

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.backup.sequence import backup_instance
-from engine.errors import Err, EseError
+from engine.errors import EseError
 from engine.jet.handles import HANDLES, bits, narrow, wide
 from engine.jet.life import as_progress
 
@@ -68,10 +68,9 @@ JetBackup = JetBackupW
 
 
 def JetStopBackupInstance(instance: int | None) -> int:
-    """Make the running backup fail with -801 at its next step; -520 when none runs."""
+    """Make the running backup fail with -801 at its next step; nothing happens when none runs."""
     try:
-        if not HANDLES.instance(instance).slot.request_stop(Err.BackupAbortByServer):
-            raise EseError.from_code(Err.NoBackup)
+        HANDLES.instance(instance).stop_backup()
     except EseError as error:
         return error.code
     return 0

@@ -325,3 +325,26 @@ def test_r22_without_any_set_it_is_an_invalid_path(tiny: Callable[..., Any]) -> 
     empty.mkdir()
     assert refused(run, ATOMIC | INCREMENTAL, empty).code == Err.InvalidPath
     assert run.ids()[-2:] == [211, 215]
+
+
+def test_r22_the_next_atomic_full_backup_takes_the_place_of_old(tiny: Callable[..., Any]) -> None:
+    run = tiny()
+    run.backup(ATOMIC)
+    run.write(2)
+    run.backup(ATOMIC | INCREMENTAL)
+    run.write(2)
+    run.backup(ATOMIC)
+    assert [each.name for each in run.target.iterdir()] == ["new"]
+    found = read_backup_set(str(run.target), fs=FS)
+    assert [each.kind for each in found.backups] == ["full"]
+
+
+def test_a_damaged_manifest_is_not_added_to(tiny: Callable[..., Any]) -> None:
+    run = tiny()
+    run.backup()
+    run.roll()
+    (run.target / "backup.json").write_bytes(b"{}")
+    before = sorted(each.name for each in run.target.iterdir())
+    assert refused(run, INCREMENTAL).code == Err.InvalidParameter
+    assert run.ids()[-2:] == [211, 215]
+    assert sorted(each.name for each in run.target.iterdir()) == before
