@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from engine.backup.directory import MANIFEST, NEW, OLD, PARTIAL, RESERVED_NAMES, TEMP
+from engine.backup.directory import MANIFEST, MANIFEST_LIMIT, NEW, OLD, PARTIAL, RESERVED_NAMES, TEMP
+from engine.backup.manifest import decode
 from engine.backup.paths import folder_of, join, name_of, stem_of
 from engine.errors import Err, EseError, error_name
 from engine.files.base import FileKind
@@ -329,7 +330,7 @@ class _Planner:
         if self.atomic:
             return self._arrange_atomic(path, names)
         if self.incremental:
-            self._arrange_incremental(names)
+            self._arrange_incremental(path, names)
         else:
             self._arrange_full(names)
         return path
@@ -342,13 +343,25 @@ class _Planner:
         elif names:
             self.steps.append("delete 'temp', left by an atomic backup that was not finished")
 
-    def _arrange_incremental(self, names: Sequence[str]) -> None:
+    def _arrange_incremental(self, path: str, names: Sequence[str]) -> None:
         for name in (NEW, OLD):
             if name in names:
                 self.refuse(Err.BackupDirectoryNotEmpty, f"holds {name!r}, so an atomic backup")
                 return
-        if PARTIAL in names and MANIFEST not in names:
-            self.refuse(Err.BackupDirectoryNotEmpty, "holds a full backup that was never finished")
+        self._check_addition(path, names)
+
+    def _check_addition(self, folder: str, names: Sequence[str]) -> None:
+        """Refuse to add to a set that was never finished, or whose manifest is damaged."""
+        if MANIFEST not in names:
+            if PARTIAL in names:
+                self.refuse(Err.BackupDirectoryNotEmpty, "holds a full backup that was never finished")
+            return
+        path = join(folder, MANIFEST)
+        try:
+            with self.fs.open(path) as file:
+                decode(file.read_at(0, MANIFEST_LIMIT), path=path)
+        except EseError as error:
+            self.refuse(error.code, error.message)
 
     def _arrange_atomic(self, path: str, names: Sequence[str]) -> str:
         if TEMP in names:
@@ -360,6 +373,9 @@ class _Planner:
         if self.incremental:
             if NEW not in names and OLD not in names:
                 self.refuse(Err.InvalidPath, "holds neither 'new' nor 'old', so nothing to add to")
+            else:
+                newest = join(path, NEW if NEW in names else OLD)
+                self._check_addition(newest, [each.name for each in self.fs.list(newest)])
             self.steps.append("add the logs to the set in 'old'")
             return join(path, OLD)
         self.steps.append("copy into 'temp', then rename it to 'new'")

@@ -63,7 +63,7 @@ def test_the_plan_of_a_truncation(tiny: Callable[..., Any]) -> None:
 
 
 @pytest.mark.parametrize("options", [0, ATOMIC, INCREMENTAL, ATOMIC | INCREMENTAL], ids=str)
-@pytest.mark.parametrize("state", ["missing", "empty", "file", "foreign", "plain", "atomic", "half"])
+@pytest.mark.parametrize("state", ["missing", "empty", "file", "foreign", "plain", "atomic", "half", "damaged"])
 def test_refusals_are_those_of_the_backup(tiny: Callable[..., Any], tmp_path: Path, options: int, state: str) -> None:
     run = tiny()
     run.backup(0, _made(tmp_path / "base"))
@@ -79,6 +79,9 @@ def test_refusals_are_those_of_the_backup(tiny: Callable[..., Any], tmp_path: Pa
         run.backup(0, target)
     elif state == "atomic":
         run.backup(ATOMIC, target)
+    elif state == "damaged":
+        run.backup(options & ATOMIC, target)
+        next(target.rglob("backup.json")).write_bytes(b"{}")
     elif state == "half":
         (target / "backup.json.partial").write_bytes(b"{}")
     planned = plan(run, target, options)
