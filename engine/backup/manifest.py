@@ -21,12 +21,13 @@ from typing import Annotated, Final, Literal, TypeAlias
 import msgspec
 from msgspec import Meta, Struct
 
+from engine import __version__
 from engine.backup.crc import crc32c
 from engine.errors import Err, EseError
 from engine.types import LgPos, Signature
 
 SCHEMA: Final = 1
-PROGRAM: Final = "esetui"
+PROGRAM: Final = f"esetui {__version__}"
 
 U32: TypeAlias = Annotated[int, Meta(ge=0, le=0xFFFFFFFF)]
 Size: TypeAlias = Annotated[int, Meta(ge=0, le=1 << 62)]
