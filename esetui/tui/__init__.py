@@ -1,0 +1,1 @@
+"""The console: the only folder that imports textual."""

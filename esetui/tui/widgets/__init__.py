@@ -1,0 +1,1 @@
+"""Panes of the console and the pieces they are made of."""

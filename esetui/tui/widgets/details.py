@@ -1,0 +1,145 @@
+"""The details of what has the focus: header fields in words, the log strip, every string of an event."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from esetui.tui import words
+from esetui.tui.model import EventRow, Field, Level, Section, Tone
+from esetui.tui.rows import Part, wrap
+from esetui.tui.widgets.log_strip import strip_rows
+from esetui.tui.widgets.rowlist import RowList
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from esetui.tui.model import LogStrip
+    from esetui.tui.theme import Glyphs
+
+_TONES = {
+    Tone.PLAIN: "plain",
+    Tone.MUTED: "muted",
+    Tone.GOOD: "good",
+    Tone.WARN: "warn",
+    Tone.BAD: "bad strong",
+    Tone.INFO: "accent",
+}
+
+
+class Details(RowList):
+    """Sections of labelled values, wrapped to the width."""
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - textual's name
+        super().__init__(id=id)
+        self.heading = ""
+        self._sections: tuple[Section, ...] = ()
+        self._strip: LogStrip | None = None
+        self._lines: list[Sequence[Part]] = []
+        self._width = 0
+
+    def show(self, heading: str, sections: tuple[Section, ...], strip: LogStrip | None = None) -> None:
+        """Take what is to be shown."""
+        if (heading, sections, strip) == (self.heading, self._sections, self._strip):
+            return
+        if heading != self.heading:
+            self.scroll_to(y=0, animate=False, force=True)
+        self.heading, self._sections, self._strip = heading, sections, strip
+        self._lay_out()
+
+    def on_resize(self) -> None:
+        """Wrap to the new width."""
+        super().on_resize()
+        if self.size.width != self._width:
+            self._lay_out()
+
+    def _lay_out(self) -> None:
+        self._width = self.size.width
+        lines = section_rows(self._sections, self._width)
+        if self._strip is not None and self._strip.high:
+            lines += [(Part(""),), (Part("Log files", "accent strong"),), *strip_rows(self._strip, self._width, self.glyphs)]
+        self._lines = lines
+        self.reload()
+
+    def count(self) -> int:
+        """Return the number of lines."""
+        return len(self._lines)
+
+    def parts(self, index: int) -> Sequence[Part]:
+        """Return the parts of a line."""
+        return self._lines[index]
+
+    def selectable(self, index: int) -> bool:  # noqa: ARG002 - lines are read, not chosen
+        """No line can be chosen."""
+        return False
+
+    def action_move(self, by: int) -> None:
+        """Scroll by a line."""
+        self.scroll_relative(y=by, animate=False)
+
+    def action_page(self, by: int) -> None:
+        """Scroll by a screenful."""
+        self.scroll_relative(y=by * max(1, self.size.height - 1), animate=False)
+
+    def action_edge(self, by: int) -> None:
+        """Scroll to an end."""
+        self.scroll_to(y=0 if by < 0 else self.max_scroll_y, animate=False)
+
+    def lesson(self) -> str:
+        """Say what will be here."""
+        return "The details of what is chosen on the left appear here."
+
+
+def section_rows(sections: tuple[Section, ...], width: int) -> list[Sequence[Part]]:
+    """Return the lines of sections: label in a column, value wrapped beside it, or below it when there is no room."""
+    lines: list[Sequence[Part]] = []
+    for section in sections:
+        if lines:
+            lines.append((Part(" "),))
+        if section.title:
+            lines.append((Part(section.title, "accent strong", flex=True),))
+        longest = max((len(each.label) for each in section.fields), default=0)
+        label = min(longest, max(8, width * 2 // 5))
+        for field in section.fields:
+            lines += field_rows(field, label, width)
+    return lines
+
+
+def field_rows(field: Field, label: int, width: int) -> list[Sequence[Part]]:
+    """Return the lines of one field."""
+    style = _TONES[field.tone]
+    if not field.label:
+        return [(Part(line, style, flex=True),) for line in wrap(field.value, width)]
+    room = max(6, width - label - 1)
+    values = wrap(field.value, room) or [""]
+    return [
+        (Part(words.crop(field.label, label) if not at else " ", "muted", width=label), Part(value, style, flex=True))
+        for at, value in enumerate(values)
+    ]
+
+
+def event_sections(row: EventRow, meaning: str = "", advice: str = "") -> tuple[Section, ...]:
+    """Return the details of an event: when, what, every string, what it means, what to do."""
+    tone = {Level.WARN: Tone.WARN, Level.ERROR: Tone.BAD}.get(row.level, Tone.PLAIN)
+    head = [Field("time", words.moment(row.when)), Field("level", row.level.value, tone)]
+    if row.event_id is not None:
+        head.append(Field("id", f"{row.event_id} {row.name}".strip()))
+    if row.instance:
+        head.append(Field("instance", row.instance))
+    sections = [Section("Event", tuple(head)), Section("Text", (Field("", row.text, tone),))]
+    if row.strings:
+        strings = tuple(Field(f"%{at}", text) for at, text in enumerate(row.strings, 1))
+        sections.append(Section("Strings", strings))
+    if meaning:
+        sections.append(Section("What it means", (Field("", meaning),)))
+    if advice:
+        sections.append(Section("What to do", (Field("", advice),)))
+    return tuple(sections)
+
+
+def rows_text(sections: tuple[Section, ...], glyphs: Glyphs | None = None) -> str:  # noqa: ARG001 - one form of text
+    """Return sections as plain text, for copying."""
+    lines = []
+    for section in sections:
+        lines.append(section.title)
+        lines += [f"  {each.label}: {each.value}" if each.label else f"  {each.value}" for each in section.fields]
+    return "\n".join(words.safe(line) for line in lines)
