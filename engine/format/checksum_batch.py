@@ -126,7 +126,7 @@ def verify_pages(buffer: Buffer, first_pgno: int, page_size: int) -> PageBatchRe
     if suspects.size:
         blank[suspects] = ~words[suspects].any(axis=1) if suspects.size < len(words) else ~words.any(axis=1)
     wrong = np.zeros(len(words), np.bool_)
-    for first, last in _runs(~blank):
+    for first, last in _runs(~blank) if suspects.size else [(0, len(words))]:
         wrong[first:last] = _wrong_pages(words[first:last], first_pgno + first)
     wrong &= ~blank
     view = memoryview(buffer).cast("B")
@@ -234,20 +234,31 @@ def _new_checksums(blocks: Words, numbers: Words, header_every: int = 1) -> Word
     """
     count, width = blocks.shape
     rows = width // _COLUMNS
-    cells = blocks.reshape(count, rows, _COLUMNS)
     # One word a column, one a row, one for each of the six lowest bits of a bit number.
     parts = np.empty((count, _COLUMNS + rows + len(_IN_WORD_MASKS)), np.uint64)
-    np.bitwise_xor.reduce(cells, axis=1, out=parts[:, :_COLUMNS])
-    np.bitwise_xor.reduce(cells, axis=2, out=parts[:, _COLUMNS : _COLUMNS + rows])
+    np.bitwise_xor.reduce(blocks.reshape(count, rows, _COLUMNS), axis=1, out=parts[:, :_COLUMNS])
+    across = _row_xors(blocks, count * rows).reshape(count, rows)
     own = blocks[::header_every, 0]
     parts[::header_every, 0] ^= own
-    parts[::header_every, _COLUMNS] ^= own
-    total = np.bitwise_xor.reduce(parts[:, _COLUMNS : _COLUMNS + rows], axis=1)
+    across[::header_every, 0] ^= own
+    parts[:, _COLUMNS : _COLUMNS + rows] = across
+    total = across[:, 0].copy()
+    for row in range(1, rows):
+        total ^= across[:, row]
     np.bitwise_and(total[:, None], _IN_WORD_MASKS, out=parts[:, _COLUMNS + rows :])
     locator = np.bitwise_xor.reduce(_odd(parts) * _WEIGHTS[width], axis=1).astype(np.uint64)
     mirror = locator ^ _odd(total) * np.uint64(width * 64 - 1)
     checksums: Words = (mirror << _16 | locator) << _32 | (total & _LOW_32) ^ (total >> _32) ^ numbers
     return checksums
+
+
+def _row_xors(blocks: Words, count: int) -> Words:
+    """Return the XOR of each row of 128 words, `count` in all."""
+    if blocks.flags.c_contiguous and count <= len(_ROW_STARTS):
+        # The same as the other, at two thirds of its cost: numpy sets up less for each row.
+        rows: Words = np.bitwise_xor.reduceat(blocks.reshape(-1), _ROW_STARTS[:count])
+        return rows
+    return np.ascontiguousarray(np.bitwise_xor.reduce(blocks.reshape(count, _COLUMNS), axis=1))
 
 
 def _weights(width: int) -> NDArray[np.uint16]:
@@ -257,6 +268,7 @@ def _weights(width: int) -> NDArray[np.uint16]:
     return np.concatenate((columns, rows, 1 << np.arange(len(_IN_WORD_MASKS)))).astype(np.uint16)
 
 
+_ROW_STARTS: Final = np.arange(0, _SLICE_BYTES // 8, _COLUMNS)
 _WEIGHTS: Final = {width: _weights(width) for width in (256, 512, 1024)}
 
 
