@@ -95,7 +95,9 @@ class Readback:
             if table is None:
                 raise EseError.from_code(Err.CatalogCorrupted, f"row {row.name} of no table", path=self._file.path)
             if row.type == CatalogType.COLUMN:
-                table.columns.append(row.column())
+                # Type 0 is what is left of a deleted column; its bytes stay in old records.
+                if row.coltyp_or_pgno:
+                    table.columns.append(row.column())
             elif row.type == CatalogType.INDEX:
                 table.indexes[row.name] = row
             elif row.type == CatalogType.LONG_VALUE:
