@@ -166,7 +166,7 @@ class Job:
             else:
                 self.error = describe(error)
                 self._end(JobState.FAILED, Phase.FAILED)
-        except Exception as error:  # the outcome of a job is shown, whatever it is
+        except Exception as error:  # noqa: BLE001 - the outcome of a job is shown, whatever it is
             _LOG.exception("job %s failed", self.kind.value)
             self.error = JobError(f"internal error: {type(error).__name__}: {error}")
             self._end(JobState.FAILED, Phase.FAILED)

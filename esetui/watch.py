@@ -126,7 +126,7 @@ class Watcher:
 
     def _run(self) -> None:
         first = True
-        while not self._stopping:
+        while True:
             everything = self._wanted and self._wanted <= self._watched.keys()
             hinted = self._due.wait(self._hinted if everything else self._polled)
             if self._stopping:
@@ -137,7 +137,7 @@ class Watcher:
             self._due.clear()
             try:
                 self._rescan()
-            except Exception:  # a scan that fails is tried again; the screen keeps what it has
+            except Exception:  # noqa: BLE001 - a scan that fails is tried again; the screen keeps what it has
                 _LOG.exception("rescan failed")
             # Watches are set after the scan: the first one must not wait for watchdog to be imported.
             self._attend()

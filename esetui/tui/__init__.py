@@ -1,1 +1,30 @@
-"""The console: the only folder that imports textual."""
+"""The console in the terminal; the only folder that imports textual."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from esetui.config import Config
+
+
+def run(
+    paths: Sequence[str], *, target: str | None = None, theme: str | None = None, settings: Config | None = None
+) -> int:
+    """Open the console on the instances below `paths` and return the exit code."""
+    from esetui.tui.app import Console  # noqa: PLC0415 - textual is imported only when a screen opens
+    from esetui.tui.control import Control  # noqa: PLC0415
+
+    control = Control(paths, target=target, settings=settings)
+    app = Console(control, theme=theme)
+    try:
+        code = app.run()
+    finally:
+        # However the screen ended, nothing is left running or half-made.
+        problems = control.close()
+    for each in problems:
+        sys.stderr.write(f"{each}\n")
+    return app.return_code or code or (1 if problems else 0)

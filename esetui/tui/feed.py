@@ -26,19 +26,19 @@ class EngineEvent(Protocol):
     """What a row is made of: an event of the engine or of the journal."""
 
     @property
-    def id(self) -> int: ...
+    def id(self) -> int: ...  # noqa: D102
     @property
-    def name(self) -> str: ...
+    def name(self) -> str: ...  # noqa: D102
     @property
-    def severity(self) -> int: ...
+    def severity(self) -> int: ...  # noqa: D102
     @property
-    def time(self) -> datetime: ...
+    def time(self) -> datetime: ...  # noqa: D102
     @property
-    def instance(self) -> str: ...
+    def instance(self) -> str: ...  # noqa: D102
     @property
-    def strings(self) -> tuple[str, ...]: ...
+    def strings(self) -> tuple[str, ...]: ...  # noqa: D102
     @property
-    def message(self) -> str: ...
+    def message(self) -> str: ...  # noqa: D102
 
 
 _LEVELS = (Level.INFO, Level.WARN, Level.ERROR)
@@ -62,7 +62,7 @@ class EventFeed:
         """Number of the oldest row that is kept; one above the newest when there is none."""
         return self._number - len(self._rows) + 1
 
-    def add(  # noqa: PLR0913 - the columns of a row
+    def add(
         self,
         level: Level,
         text: str,

@@ -9,7 +9,7 @@ and vermilion (for red-green), one to cyan, pink and red (for blue-yellow).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.style import Style
 from textual.color import Color
@@ -236,7 +236,7 @@ VERDICT_STYLE = {
 LEVEL_STYLE = {Level.INFO: "muted", Level.WARN: "warn", Level.ERROR: "bad strong", Level.COMMAND: "accent"}
 
 
-def palette_of(app: App[object]) -> Palette:
+def palette_of(app: App[Any]) -> Palette:
     """Return the palette of the app's present theme."""
     theme = app.current_theme
     if app.native_ansi_color:

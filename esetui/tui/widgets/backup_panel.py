@@ -1,11 +1,11 @@
 """The running job: what happens now, one progress line a file, rate with its history, pages by outcome.
 
-    copying databases                61 %  0:07 left
-    dhcp.mdb     ███████████████░░░░░░░░░       61 %
-    lease.mdb    ░░░░░░░░░░░░░░░░░░░░░░░░    waiting
-    logs 1A–1F   ░░░░░░░░░░░░░░░░░░░░░░░░    waiting
-    1.20 GiB/s   ▁▂▅▇▇▆▇▇
-    pages 3,214 ok   0 corrected   0 bad
+copying databases                61 %  0:07 left
+dhcp.mdb     ███████████████░░░░░░░░░       61 %
+lease.mdb    ░░░░░░░░░░░░░░░░░░░░░░░░    waiting
+logs 1A–1F   ░░░░░░░░░░░░░░░░░░░░░░░░    waiting
+1.20 GiB/s   ▁▂▅▇▇▆▇▇
+pages 3,214 ok   0 corrected   0 bad
 """
 
 from __future__ import annotations
@@ -78,7 +78,11 @@ class BackupPanel(Lines, can_focus=True):
         rows.append(
             (
                 Part(label, "strong", width=12),
-                Part(spark or f"{words.size(shot.bytes_done)} of {words.size(shot.bytes_total)}", "bar" if spark else "muted", flex=True),
+                Part(
+                    spark or f"{words.size(shot.bytes_done)} of {words.size(shot.bytes_total)}",
+                    "bar" if spark else "muted",
+                    flex=True,
+                ),
             ),
         )
         rows.append(page_parts(job))
@@ -168,7 +172,9 @@ def _file_row(each: FileProgress, name_width: int, width: int, glyphs: Glyphs) -
         fraction = each.bytes_done / each.bytes_total if each.bytes_total else 0.0
         word, style = f"{int(fraction * 100)} %", "plain"
     else:
-        fraction = 1.0 if each.state is FileState.DONE else each.bytes_done / each.bytes_total if each.bytes_total else 0.0
+        fraction = (
+            1.0 if each.state is FileState.DONE else each.bytes_done / each.bytes_total if each.bytes_total else 0.0
+        )
         word = each.state.value.upper() if each.state is FileState.FAILED else each.state.value
         style = {FileState.DONE: "good", FileState.FAILED: "bad strong"}.get(each.state, "muted")
     room = max(4, width - name_width - 9)

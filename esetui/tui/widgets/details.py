@@ -56,7 +56,11 @@ class Details(RowList):
         self._width = self.size.width
         lines = section_rows(self._sections, self._width)
         if self._strip is not None and self._strip.high:
-            lines += [(Part(""),), (Part("Log files", "accent strong"),), *strip_rows(self._strip, self._width, self.glyphs)]
+            lines += [
+                (Part(""),),
+                (Part("Log files", "accent strong"),),
+                *strip_rows(self._strip, self._width, self.glyphs),
+            ]
         self._lines = lines
         self.reload()
 

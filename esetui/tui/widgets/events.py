@@ -126,7 +126,11 @@ class Events(RowList):
         # A command is known by its sign; it has no id.
         number = "" if row.event_id is None else str(row.event_id)
         text_style = "plain" if row.level in {Level.INFO, Level.COMMAND} else style
-        word = [Part(row.level.value if row.level is not Level.COMMAND else "ran", style, width=5)] if width >= WIDE else []
+        word = (
+            [Part(row.level.value if row.level is not Level.COMMAND else "ran", style, width=5)]
+            if width >= WIDE
+            else []
+        )
         return (
             Part(words.clock(row.when), "muted", width=8),
             Part(level_glyph(row.level, self.glyphs), style, width=1),

@@ -1,10 +1,10 @@
 """The instances: a tree with, for each, its databases, logs and last backups, all open at first.
 
-    ▾ dhcp                running
-      dhcp.mdb    41.0 MiB  clean
-      logs 1A–1F    checkpoint −2
-      full 6 h ago       verified
-      inc  20 min ago never verified
+▾ dhcp                running
+  dhcp.mdb    41.0 MiB  clean
+  logs 1A–1F    checkpoint −2
+  full 6 h ago       verified
+  inc  20 min ago never verified
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Instances(RowList):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left", "fold(True)", "Fold", show=False),
         Binding("right", "fold(False)", "Unfold", show=False),
-        Binding("space", "toggle", "Fold or unfold", show=False),
+        Binding("space", "toggle_fold", "Fold or unfold", show=False),
     ]
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - textual's name
@@ -125,7 +125,7 @@ class Instances(RowList):
         if folded:
             self.choose(row.instance.key)
 
-    def action_toggle(self) -> None:
+    def action_toggle_fold(self) -> None:
         """Fold or unfold."""
         row = self.chosen
         if row is not None:
@@ -145,7 +145,10 @@ class Instances(RowList):
             return "Nothing fits the filter; esc clears it."
         if self.overview.taken is None:
             return "Looking for instances …"
-        return "No instance found here. An instance is a folder with log files and databases of the ESE engine. Press o to look in another folder."
+        return (
+            "No instance found here. An instance is a folder with log files and databases of the ESE engine. "
+            "Press o to look in another folder."
+        )
 
     def parts(self, index: int) -> Sequence[Part]:
         """Return the parts of a row."""
@@ -177,8 +180,8 @@ class Instances(RowList):
             return (indent, Part(self.glyphs.warn, "warn"), Part(row.text, "warn", flex=True))
         if row.kind == "logs":
             return (indent, *self._logs(instance, wide=wide))
-        mark = instance.last_full if row.kind == "full" else instance.last_incremental
-        return (indent, *self._mark(row.kind, mark, wide=wide))
+        backup = instance.last_full if row.kind == "full" else instance.last_incremental
+        return (indent, *self._mark(row.kind, backup, wide=wide))
 
     def _logs(self, instance: InstanceView, *, wide: bool) -> Sequence[Part]:
         logs, depth = instance.logs, instance.depth
@@ -212,5 +215,5 @@ class Instances(RowList):
 
 
 def _loud(word: str, *, loud: bool) -> str:
-    """What is wrong is said in capitals, for eyes and terminals that see no colour."""
+    """Return the word, in capitals when something is wrong, for eyes and terminals that see no colour."""
     return word.upper() if loud else word

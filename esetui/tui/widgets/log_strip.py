@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from esetui.tui.theme import Glyphs
 
 
-def strip_rows(
+def strip_rows(  # noqa: C901 - one line after the other
     strip: LogStrip,
     width: int,
     glyphs: Glyphs,
@@ -72,17 +72,29 @@ def strip_rows(
             rows.append((Part(indent + text, style),))
 
     if required:
-        line(glyphs.required, required.start, required.stop - 1, "warn", f"recovery needs {_range(required.start, required.stop - 1)}")
+        line(
+            glyphs.required,
+            required.start,
+            required.stop - 1,
+            "warn",
+            f"recovery needs {_range(required.start, required.stop - 1)}",
+        )
     if strip.missing:
         shown = ", ".join(words.generation(each) for each in strip.missing[:4])
         more = f" and {len(strip.missing) - 4} more" if len(strip.missing) > 4 else ""  # noqa: PLR2004 - four are shown
         rows.append((Part(indent + f"{glyphs.bad} missing {shown}{more}", "bad strong", flex=True),))
     if strip.checkpoint:
-        line(glyphs.checkpoint, strip.checkpoint, strip.checkpoint, "accent", f"checkpoint {words.generation(strip.checkpoint)}")
+        line(
+            glyphs.checkpoint,
+            strip.checkpoint,
+            strip.checkpoint,
+            "accent",
+            f"checkpoint {words.generation(strip.checkpoint)}",
+        )
     if copied[1]:
         line("━", copied[0], copied[1], "good", f"copied {_range(*copied)}")
     if removed[1]:
-        line("×", removed[0], removed[1], "bad", f"deleted {_range(*removed)}")  # noqa: RUF001 - a sign, not a letter
+        line("×", removed[0], removed[1], "bad", f"deleted {_range(*removed)}")
     return rows
 
 

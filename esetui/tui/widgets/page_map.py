@@ -1,20 +1,20 @@
 """The page map: one sign a group of pages, the worst of a group wins; moving over it names the pages.
 
-    ■■■■■■■■■■■■■■■■■■■■■□□□□□◆■■■■▶············
-    ■ verified  □ free  ◆ corrected  ✗ bad  ▶ being read  · not yet
+■■■■■■■■■■■■■■■■■■■■■□□□□□◆■■■■▶············
+■ verified  □ free  ◆ corrected  ✗ bad  ▶ being read  · not yet
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from engine.monitor import Cell
 from rich.segment import Segment
 from rich.style import Style
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.strip import Strip
 
+from engine.monitor import Cell
 from esetui.tui import words
 from esetui.tui.rows import Part, compose_row, wrap
 from esetui.tui.widgets.drawn import Lines
@@ -22,9 +22,9 @@ from esetui.tui.widgets.drawn import Lines
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from engine.monitor import MonitorSnapshot
     from textual import events
 
+    from engine.monitor import MonitorSnapshot
     from esetui.tui.theme import Glyphs
 
 _REVERSE = Style(reverse=True)

@@ -107,7 +107,7 @@ class RowList(ScrollView, can_focus=True):
     def reload(self) -> None:
         """Take new rows; the cursor stays on its row, or near its place when that is gone."""
         self._count = self.count()
-        if self._cursor_key and not self._on_key(self.cursor):
+        if self._cursor_key and not self._holds_key(self.cursor):
             found = next((at for at in range(self._count) if self.row_key(at) == self._cursor_key), None)
             self.cursor = self.cursor if found is None else found
         self.cursor = self._nearest(self.cursor)
@@ -115,7 +115,7 @@ class RowList(ScrollView, can_focus=True):
         self.virtual_size = Size(0, self._count)
         self.refresh()
 
-    def _on_key(self, index: int) -> bool:
+    def _holds_key(self, index: int) -> bool:
         return 0 <= index < self._count and self.row_key(index) == self._cursor_key
 
     def _keep_key(self) -> None:

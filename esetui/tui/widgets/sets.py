@@ -1,8 +1,8 @@
 """The backup directory: sets as chains, each part with time and verdict.
 
-    full  Nov 22 03:00  verified
-    ├ inc Nov 22 09:00  verified
-    └ inc Nov 22 15:00  unverified
+full  Nov 22 03:00  verified
+├ inc Nov 22 09:00  verified
+└ inc Nov 22 15:00  unverified
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class Sets(RowList):
         if self.filter:
             return "Nothing fits the filter; esc clears it."
         if not self.folders:
-            return "No backup directory chosen. Press d to choose one; its sets will be listed here, and b makes the first."
+            return "No backup directory chosen. Press d to choose one; its sets are listed here, and b makes the first."
         return "No backup set here yet. Press b for a full backup."
 
     def parts(self, index: int) -> Sequence[Part]:
