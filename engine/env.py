@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-from engine.files.base import FileSystem
 from engine.files.real import RealFileSystem
 from engine.types import LogTime, Signature
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from engine.files.base import FileSystem
 
 
 def _utc_now() -> datetime:

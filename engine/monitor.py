@@ -157,8 +157,7 @@ class Monitor:
         first = max(0, (first_pgno - 1) // per_cell)
         last = min(len(cells) - 1, (first_pgno - 2 + count) // per_cell)
         for index in range(first, last + 1):
-            if cells[index] < state:
-                cells[index] = state
+            cells[index] = max(cells[index], state)
 
     def snapshot(self) -> MonitorSnapshot:
         """Return a copy of the present figures."""

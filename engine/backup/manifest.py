@@ -21,10 +21,10 @@ from typing import Annotated, Final, Literal, TypeAlias
 import msgspec
 from msgspec import Meta, Struct
 
-from engine import __version__
 from engine.backup.crc import crc32c
 from engine.errors import Err, EseError
 from engine.types import LgPos, Signature
+from engine.version import __version__
 
 SCHEMA: Final = 1
 PROGRAM: Final = f"esetui {__version__}"

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from engine.errors import Err
 from engine.format import lr
+from engine.format.lr.diff import apply_diff
 from engine.format.node import NodeFlags
 from engine.format.page import PageFlags
-from engine.format.lr.diff import apply_diff
 from engine.redo.store import due
 
 if TYPE_CHECKING:
