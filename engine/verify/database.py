@@ -32,7 +32,7 @@ from engine.info import read_database_file
 from engine.log.paths import name_of
 from engine.monitor import Cell
 from engine.space import owned_pages
-from engine.verify.batches import BATCH_SIZE, read_batches
+from engine.verify.batches import BATCH_SIZE, Task, read_batches
 from engine.verify.report import Finding, Sheet, UnitKind
 
 if TYPE_CHECKING:
@@ -80,12 +80,13 @@ def verify_database(
     sheet.units = shape.pages
     watch.monitor.begin_map(name_of(sheet.path), shape.pages)
     sweep = _Sweep(file, sheet, watch, shape, correct=correct)
-    with read_batches(file, sheet.size, sweep.work) as batches:
+    task = Task(sweep.work, lambda result: tap is not None or not result.ok)
+    with read_batches(file, sheet.size, task) as batches:
         for batch in batches:
             if tap is not None and batch.error is None:
                 tap(batch.data)
             sweep.batch(batch)
-            watch.advance(len(batch.data))
+            watch.advance(batch.length)
     sweep.finish()
     return shape.header
 
@@ -209,7 +210,7 @@ class _Sweep:
             self.take(verify_batch(view, pgno, self.size), view)
 
     def take(self, result: PageBatchResult, view: memoryview) -> None:
-        """Count and report what was found in consecutive pages; `view` holds them."""
+        """Count and report what was found in consecutive pages; `view` holds them if any of them is bad."""
         if not result.count:
             return
         first, blank = result.first_pgno, result.blank_count

@@ -18,7 +18,7 @@ from engine.format.checksum_batch import SegmentState
 from engine.format.flushmap import FLUSH_MAP_PAGE_SIZE, FlushMapHeader
 from engine.format.logheader import LOG_HEADER_SIZE, LogHeader
 from engine.log.scan import BATCH_SEGMENTS, FindingKind, LogScan, ScanFinding, scan_log
-from engine.verify.batches import read_batches
+from engine.verify.batches import Task, read_batches
 from engine.verify.report import Finding, Sheet, UnitKind
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def verify_log(
     With `correct` (the file must be writable) segments with one wrong bit are put right in place and made durable.
     """
     if tap is not None:
-        with read_batches(file, sheet.size, _nothing) as batches:
+        with read_batches(file, sheet.size, Task(_nothing, _always)) as batches:
             for batch in batches:
                 if batch.error is None:
                     tap(batch.data)
@@ -114,13 +114,13 @@ def verify_flush_map(file: File, sheet: Sheet, watch: Watch) -> FlushMapHeader |
     Damage of a map costs nothing but the map: the engine deletes and rebuilds it.
     """
     header = _flush_map_header(sheet, file.read_at(0, FLUSH_MAP_PAGE_SIZE))
-    with read_batches(file, sheet.size, _map_pages) as batches:
+    with read_batches(file, sheet.size, Task(_map_pages, _never)) as batches:
         for batch in batches:
             if batch.error is not None:
                 raise batch.error
             if batch.result is not None:
                 _take_map_pages(sheet, batch.result)
-            watch.advance(len(batch.data))
+            watch.advance(batch.length)
     return header
 
 
@@ -145,6 +145,14 @@ def _take_map_pages(sheet: Sheet, result: PageBatchResult) -> None:
 
 def _nothing(_offset: int, _data: memoryview) -> None:
     """Only have the file read."""
+
+
+def _always(_result: object) -> bool:
+    return True
+
+
+def _never(_result: object) -> bool:
+    return False
 
 
 def _flush_map_header(sheet: Sheet, page: bytes) -> FlushMapHeader | None:
