@@ -23,7 +23,7 @@ PY := $(BIN)/python
 READY := $(VENV)/.ready
 READY_DEV := $(VENV)/.ready-dev
 
-.PHONY: help demo test lint types layers unit bench fuzz crash faults screenshots build clean
+.PHONY: help demo test lint types layers unit bench fuzz crash screenshots build clean
 help:
 	@sed -n 's/^#   //p' Makefile
 
@@ -64,8 +64,8 @@ bench: $(READY_DEV)
 fuzz: $(READY_DEV)
 	ESE_FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(PY) -m pytest -n $(WORKERS) -o timeout=3600 tests/fuzz $(PYTEST_ARGS)
 
-crash faults: $(READY_DEV)
-	ESE_FAULT_STRIDE=1 $(PY) -m pytest -n $(WORKERS) -o timeout=7200 tests/backup/test_faults.py $(PYTEST_ARGS)
+crash: $(READY_DEV)
+	CRASH_ALL=1 $(PY) -m pytest -n $(WORKERS) -o timeout=7200 tests/faults $(PYTEST_ARGS)
 
 screenshots: $(READY_DEV)
 	$(PY) -m screenshots
