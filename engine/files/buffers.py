@@ -24,7 +24,8 @@ def io_buffer(size: int) -> memoryview:
     advice = getattr(mmap, "MADV_HUGEPAGE", None)
     if size < HUGE_PAGE or advice is None:
         return memoryview(bytearray(size))
-    area = mmap.mmap(-1, size + HUGE_PAGE)
+    # Private: shared memory of this kind would not get huge pages.
+    area = mmap.mmap(-1, size + HUGE_PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     # A kernel built without huge pages refuses the advice; the memory is good all the same.
     with suppress(OSError):
         area.madvise(advice)
