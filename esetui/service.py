@@ -5,6 +5,8 @@
 Starting is the first write to an instance that was only looked at: a log record that the run begins, and each
 attached database's header, which is marked dirty until the instance is stopped.  Stopping takes that back.  The
 console and the commands share this, so both do the same and say the same.
+
+What finds and starts instances is imported when it is used: the console is on the screen before it needs them.
 Source: jet-api reference 2.6, 6.4; log reference 3.7, 6.5.
 """
 
@@ -15,19 +17,18 @@ from dataclasses import replace
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from engine.backup.plan import BackupPlan, plan_backup, source_of_found
-from engine.discover import FoundInstance, FoundState, discover
 from engine.env import Environment
 from engine.errors import Err, EseError
-from engine.instance import Instance, InstanceState
-from engine.params import Param
 from engine.types import TermOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from engine.backup.plan import BackupPlan
+    from engine.discover import FoundInstance
     from engine.events import Event
     from engine.files.base import FileSystem
+    from engine.instance import Instance
     from esetui.journal import Journal
 
 
@@ -40,6 +41,8 @@ def find_instance(path: str, *, fs: FileSystem, max_depth: int, base: str | None
 
     -1811 when there is none, -1003 when there are several (with `base`: several of that base name).
     """
+    from engine.discover import discover  # noqa: PLC0415 - see the module's text
+
     found = discover(path, fs=fs, max_depth=max_depth)
     streams = [each for each in found if each.has_log]
     if base is not None:
@@ -68,6 +71,8 @@ def instance_name(found: FoundInstance) -> str:
 
 def to_attach(found: FoundInstance) -> list[str]:
     """Return the databases to attach: all that were found, but for copies made by a backup."""
+    from engine.discover import FoundState  # noqa: PLC0415 - see the module's text
+
     return [
         each.path
         for each in found.databases
@@ -83,6 +88,8 @@ def not_attached(found: FoundInstance) -> list[tuple[str, str]]:
 
 def start_steps(found: FoundInstance, *, attach: bool = True) -> list[str]:
     """Say what starting and stopping writes, besides the backup itself."""
+    from engine.discover import FoundState  # noqa: PLC0415 - see the module's text
+
     current = found.names.current if found.names is not None else "a new log stream"
     steps = [f"start: a record in {current}, so that the log knows of this run"]
     attached = to_attach(found) if attach else []
@@ -108,6 +115,8 @@ def plan(
     create_path: bool = False,
 ) -> BackupPlan:
     """Work out a backup of an instance that is not running.  Touches nothing; -528 without a log stream."""
+    from engine.backup.plan import plan_backup, source_of_found  # noqa: PLC0415 - see the module's text
+
     kept = set(to_attach(found))
     attached = tuple(each for each in found.databases if each.path in kept)
     source = source_of_found(replace(found, databases=attached), fs, create_path=create_path)
@@ -132,6 +141,9 @@ class Running:
         journal: Journal | None = None,
         check: Callable[[], None] = lambda: None,
     ) -> None:
+        from engine.instance import Instance  # noqa: PLC0415 - see the module's text
+        from engine.params import Param  # noqa: PLC0415 - see the module's text
+
         self.found = found
         self._attach = attach
         self._check = check
@@ -168,8 +180,7 @@ class Running:
 
     def stop(self) -> None:
         """Detach what is attached and end the run cleanly; harmless when it has ended."""
-        if self.instance.state is not InstanceState.TERMINATED:
-            self.instance.term(TermOptions.COMPLETE)
+        self.instance.term(TermOptions.COMPLETE)
 
     def __enter__(self) -> Instance:
         return self.start()

@@ -152,9 +152,13 @@ class Console(App[int]):
         for action in ACTIONS:
             if action.id not in {"palette", "back"}:
                 title = f"{action.title} ({action.shown_keys})" if action.keys else action.title
-                yield SystemCommand(title, action.help, partial(self.action_run, action.id))
+                yield SystemCommand(title, action.help, partial(self._from_palette, action.id))
         for theme, title in THEMES:
             yield SystemCommand(f"Theme: {title}", "Change the colours.", partial(setattr, self, "theme", theme.name))
+
+    def _from_palette(self, name: str) -> None:
+        """Run an action when the palette has closed."""
+        self.call_after_refresh(self.action_run, name)
 
     def on_row_list_chosen(self, event: RowList.Chosen) -> None:
         """Open the row: show its details large."""

@@ -101,8 +101,10 @@ def instance_key(found: FoundInstance) -> str:
 
 def _instance(key: str, found: FoundInstance, sets: Sequence[BackupSet], *, running: bool) -> InstanceView:
     state = State.RUNNING if running else _STATES[found.state]
-    databases = tuple(_database(each, running=running) for each in found.databases)
-    headers = [each.header for each in found.databases if each.header is not None]
+    # A copy that a backup is making right now carries the signatures of its origin, but is no database of it.
+    own = [each for each in found.databases if each.header is None or not each.header.is_backup_copy]
+    databases = tuple(_database(each, running=running) for each in own)
+    headers = [each.header for each in own if each.header is not None]
     full = _mark([each.bkinfo_full_prev for each in headers], sets, found.signature, full=True)
     incremental = _mark([each.bkinfo_inc_prev for each in headers], sets, found.signature, full=False)
     if full.when and incremental.when and incremental.when < full.when:

@@ -97,6 +97,8 @@ def _head(job: JobSnapshot, width: int) -> list[Sequence[Part]]:
         left = f"{words.duration(shot.remaining)} left" if shot.remaining is not None else ""
         return [(Part(doing, "strong", flex=True), Part(percent, width=5, right=True), Part(left, "muted", drop=1))]
     word, style = _OUTCOME[job.state]
+    if job.state is JobState.DONE and shot.pages_bad:
+        word, style = "DAMAGE FOUND", "bad strong"
     took = words.duration(shot.elapsed)
     rows: list[Sequence[Part]] = [
         (Part(word, style), Part(job.kind.value, "plain", flex=True), Part(f"took {took}", "muted", drop=1)),
@@ -143,6 +145,8 @@ def file_rows(job: JobSnapshot, width: int, room: int, glyphs: Glyphs) -> list[S
     if len(files) > room:
         shown = databases + ([_together(logs)] if logs else [])
     rest = 0
+    if room < 2 and len(shown) > room and not job.running:  # noqa: PLR2004 - one line says nothing of several files
+        return []
     if len(shown) > room:
         # The ones at work are what a person wants to see.
         shown.sort(key=lambda each: each.state is not FileState.ACTIVE)

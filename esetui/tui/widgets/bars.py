@@ -76,6 +76,8 @@ class TitleBar(Lines):
             return (job.kind.value + share, "accent strong")
         if job.error is not None:
             return (f"{job.kind.value} FAILED", "bad strong")
+        if job.monitor.pages_bad:
+            return (f"{job.kind.value} found DAMAGE", "bad strong")
         return ("", "muted")
 
     def rows(self, width: int, height: int) -> list[Sequence[Part]]:  # noqa: ARG002 - one line

@@ -136,5 +136,15 @@ class Events(RowList):
             Part(level_glyph(row.level, self.glyphs), style, width=1),
             *word,
             Part(number or " ", "muted" if row.level is Level.INFO else style, width=3, right=True),
-            Part(row.text, text_style, flex=True),
+            Part(short_text(row), text_style, flex=True),
         )
+
+
+def short_text(row: EventRow) -> str:
+    """Return the text with names in place of whole paths; the details have them whole."""
+    text = row.text
+    for each in row.strings:
+        name = each.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1]
+        if name and name != each:
+            text = text.replace(each, name)
+    return text
