@@ -2,6 +2,7 @@
 
 from engine.build.database import DatabaseBuilder, FormatLevel
 from engine.build.rows import Row
+from engine.build.sample import make_samples
 from engine.build.schema import Column, Index
 from engine.build.table import TableInfo, TreeInfo
 from engine.format.column import ASCII, UNICODE, ColumnType, Storage
@@ -18,4 +19,5 @@ __all__ = [
     "Storage",
     "TableInfo",
     "TreeInfo",
+    "make_samples",
 ]

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 from engine.build.allocation import FileSpace
-from engine.build.filled import FilledTable
 from engine.build.schema import DEFAULT_DENSITY, Column, Index
 from engine.build.sink import PageSink
 from engine.build.sorter import DEFAULT_MEMORY
@@ -177,6 +176,8 @@ class DatabaseBuilder:
 
         Rows: Id (primary key), Stamp, Shard, Payload; see `engine.build.filled`.  Much quicker than `add_table`.
         """
+        from engine.build.filled import FilledTable  # noqa: PLC0415 - numpy is slow to load, and only this needs it
+
         with self._adding(name) as context:
             info = FilledTable(context, name).fill(max(2, size // self.page_size), seed)
         self._register(info)
