@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from engine.build.tagged import MISSING, TaggedEncoder
 from engine.errors import Err, EseError
-from engine.format.column import UNICODE, ColumnDef, ColumnFlags, ColumnType, Storage
+from engine.format.column import TYPE_SIZES, UNICODE, ColumnDef, ColumnFlags, ColumnType, Storage
 from engine.format.record import FILLER, NO_VARIABLE, NULL_VARIABLE, RECORD_HEAD, null_bitmap
 from engine.format.value import CONVERSION_ERRORS, STRUCT_CODES, encoder, ole_date
 
@@ -72,7 +72,7 @@ class RowEncoder:
         """Highest auto-increment value so far; None without such a column."""
         self._limit = limit
         self._wanted = wanted
-        self._encoders = [encoder(column.type, column.code_page) for column in columns]
+        self.encoders = [encoder(column.type, column.code_page) for column in columns]
         self._by_name = [
             (column.name, _when_missing(column, default)) for column, default in zip(columns, defaults, strict=True)
         ]
@@ -107,7 +107,8 @@ class RowEncoder:
             if column.type is ColumnType.DATE_TIME:
                 steps.append((order, ole_date))
             elif not code:
-                steps.append((order, self._padded(place)))
+                exact = column.type in TYPE_SIZES
+                steps.append((order, self.encoders[place] if exact else self._padded(place)))
             if place in self._wanted:
                 slices.append((place, at, at + column.size))
             at += column.size
@@ -117,14 +118,14 @@ class RowEncoder:
 
     def _plan_variable(self) -> None:
         self._variable = [
-            (place, self._encoders[place], column.size, column.default is not None)
+            (place, self.encoders[place], column.size, column.default is not None)
             for place, column in enumerate(self.columns)
             if column.storage is Storage.VARIABLE
         ]
 
     def _padded(self, place: int) -> Callable[[Any], bytes]:
         """Return the encoder of a fixed column of bytes: exact size, text filled with spaces, binary with zeros."""
-        column, encode = self.columns[place], self._encoders[place]
+        column, encode = self.columns[place], self.encoders[place]
         fill = b"\0"
         if column.type.is_text:
             fill = " ".encode("utf-16-le" if column.code_page == UNICODE else "ascii")
@@ -229,7 +230,7 @@ class RowEncoder:
         """Return the stored form of one value, checked against the column."""
         column = self.columns[place]
         try:
-            raw = self._padded(place)(value) if column.storage is Storage.FIXED else self._encoders[place](value)
+            raw = self._padded(place)(value) if column.storage is Storage.FIXED else self.encoders[place](value)
         except CONVERSION_ERRORS as error:
             raise EseError.from_code(Err.InvalidParameter, f"{column.name}: {error}") from error
         if column.size and len(raw) > column.size:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from engine.errors import Err, EseError
 from engine.format.column import MOST_SHORT_BYTES
+from engine.format.longvalue import MOST_BYTES
 from engine.format.page import is_large
 from engine.format.record import (
     INTRINSIC_LIMIT,
@@ -25,6 +26,7 @@ from engine.format.record import (
     pack_tagged,
     tagged_field,
 )
+from engine.format.value import CONVERSION_ERRORS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -63,7 +65,13 @@ class TaggedEncoder:
         columns = rows.columns
         # The directory is ordered by id, which is the order of definition.
         self._plan = [
-            (place, columns[place].id, LONG if columns[place].type.is_long else 0)
+            (
+                place,
+                columns[place].id,
+                LONG if columns[place].type.is_long else 0,
+                columns[place].size or MOST_BYTES,
+                rows.encoders[place],
+            )
             for place in sorted(places, key=lambda place: columns[place].id)
         ]
         self._several: dict[int, tuple[Instance, ...]] = {}
@@ -75,7 +83,7 @@ class TaggedEncoder:
         fields: list[_Field] = []
         if self._several:
             self._several.clear()
-        for place, number, header in self._plan:
+        for place, number, header, most, encode in self._plan:
             value = values[place]
             if value is None or value is MISSING:
                 self._absent(fields, place, value)
@@ -83,7 +91,12 @@ class TaggedEncoder:
             if isinstance(value, (list, tuple)):
                 self._encode_several(fields, place, header, value)
                 continue
-            data = raw[place] = rows.one(place, value)
+            try:
+                data = raw[place] = encode(value)
+            except CONVERSION_ERRORS:
+                data = rows.one(place, value)
+            if len(data) > most:
+                data = rows.one(place, value)
             if header and len(data) > INTRINSIC_LIMIT:
                 fields.append((number, False, header | SEPARATED, self._separate(data)))
             else:
