@@ -13,23 +13,18 @@ from __future__ import annotations
 import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import PurePath
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from engine.build import ASCII, Column, ColumnType, DatabaseBuilder, FormatLevel, Index
+from engine.build import Column, ColumnType, DatabaseBuilder, FormatLevel, Index, make_samples
 from engine.env import Environment
 from engine.instance import Instance
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from engine.build.rows import Row
 
 LEASE_BYTES = 96 << 20
 """Size of the large database: enough that a backup can be watched."""
 
 _START = datetime(2026, 1, 1, tzinfo=UTC)
 _LOG_KIB = 256
-_STATES = ("active", "offered", "declined", "expired")
+_SMALL_BYTES = 8 << 20
 
 
 class Demo(NamedTuple):
@@ -51,8 +46,7 @@ def create_demo(folder: str | None = None, *, lease_bytes: int = LEASE_BYTES, en
     for each in (*places.instances, places.backup):
         env.fs.make_directory(each, parents=True)
     dhcp, tickets = (PurePath(each) for each in places.instances)
-    _build_addresses(env, str(dhcp / "dhcp.mdb"))
-    _build_leases(env, str(dhcp / "lease.mdb"), lease_bytes)
+    _build_dhcp(env, str(dhcp), lease_bytes)
     _run_once(env, dhcp, ("dhcp.mdb", "lease.mdb"), page_size=4096, base="j50")
     _build_tickets(env, str(tickets / "tickets.edb"))
     _run_once(env, tickets, ("tickets.edb",), page_size=32768, base="edb", circular=True)
@@ -83,45 +77,11 @@ def _run_once(
             session.attach(str(folder / name))
 
 
-def _build_addresses(env: Environment, path: str) -> None:
-    columns = [
-        Column("Address", ColumnType.UNSIGNED_LONG, not_null=True),
-        Column("Hardware", ColumnType.BINARY, size=6),
-        Column("Host", ColumnType.TEXT, size=120, code_page=ASCII),
-        Column("State", ColumnType.TEXT, size=20, code_page=ASCII, default="active"),
-        Column("Expires", ColumnType.DATE_TIME),
-        Column("Comment", ColumnType.LONG_TEXT),
-    ]
-    with DatabaseBuilder(env, path, level=FormatLevel.WINDOWS_10) as build:
-        build.add_table(
-            "Leases",
-            columns,
-            primary=Index("pk", ("Address",)),
-            secondary=[Index("byHost", ("Host", "Address")), Index("byExpiry", ("-Expires",))],
-            rows=_addresses(20_000),
-        )
-        build.add_table(
-            "Scopes",
-            [Column("Id", ColumnType.LONG, auto_increment=True), Column("Name", ColumnType.TEXT, size=80)],
-            rows=[{"Name": f"10.{number}.0.0/16 Büro {number}"} for number in range(64)],
-        )
-
-
-def _addresses(count: int) -> Iterator[Row]:
-    for number in range(count):
-        yield {
-            "Address": 0x0A000000 + number * 7,
-            "Hardware": (0x02_00_00_00_00_00 + number).to_bytes(6, "big"),
-            "Host": f"host-{number % 997:03d}-{number:05d}.example",
-            "State": _STATES[number % 7 % len(_STATES)],
-            "Expires": _START + timedelta(minutes=number),
-            "Comment": None if number % 50 else f"Reserved. {number} " * (number % 400),
-        }
-
-
-def _build_leases(env: Environment, path: str, size: int) -> None:
-    with DatabaseBuilder(env, path, level=FormatLevel.WINDOWS_10) as build:
-        build.add_filled_table("History", size, seed=1)
+def _build_dhcp(env: Environment, folder: str, lease_bytes: int) -> None:
+    make_samples(env, folder, size=_SMALL_BYTES, level=FormatLevel.WINDOWS_10)
+    # A database large enough to be watched takes the place of the small one; it is made at the speed of the disk.
+    with DatabaseBuilder(env, f"{folder}/lease.mdb", level=FormatLevel.WINDOWS_10, overwrite=True) as build:
+        build.add_filled_table("History", lease_bytes, seed=1)
 
 
 def _build_tickets(env: Environment, path: str) -> None:
@@ -139,5 +99,5 @@ def _build_tickets(env: Environment, path: str) -> None:
         }
         for number in range(5_000)
     )
-    with DatabaseBuilder(env, path, page_size=32768, level=FormatLevel.NEWEST) as build:
+    with DatabaseBuilder(env, path, page_size=32768, level=FormatLevel.WINDOWS_10) as build:
         build.add_table("Tickets", columns, secondary=[Index("byOpened", ("Opened",))], rows=rows)
