@@ -146,6 +146,7 @@ class SpilledPages:
         self.page_size = base.page_size
         self.last_page = base.last_page
         self._slots: dict[int, int] = {}
+        self._next_slot = 0
         self._spill: IO[bytes] | None = None
         self._kept: OrderedDict[int, Page] = OrderedDict()
 
@@ -185,16 +186,24 @@ class SpilledPages:
         """Take a replayed page."""
         if self._spill is None:
             self._spill = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the overlay
-        slot = self._slots.setdefault(pgno, len(self._slots))
+        slot = self._slots.get(pgno)
+        if slot is None:
+            slot = self._slots[pgno] = self._next_slot
+            self._next_slot += 1
         self._kept.pop(pgno, None)
         self._spill.seek(slot * self.page_size)
         self._spill.write(data)
         self.last_page = max(self.last_page, pgno)
 
+    def written(self) -> list[int]:
+        """Return the numbers of the replayed pages, ascending."""
+        return sorted(each for each in self._slots if each <= self.last_page)
+
     def cut(self, last_page: int) -> None:
         """End the database after `last_page`."""
         self.last_page = last_page
         for pgno in [each for each in self._slots if each > last_page]:
+            del self._slots[pgno]
             self._kept.pop(pgno, None)
 
     def grow(self, last_page: int) -> None:

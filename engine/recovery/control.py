@@ -1,4 +1,4 @@
-"""Replaying control records: what they do to the headers of the databases they name, in memory.
+"""Replaying a log: what its records do to the headers and pages of the databases they name, in memory.
 
     AttachDB, attach list   a database takes part, or is passed over (`attach_rule`)
     DetachDB                clean at the record; done with
@@ -6,8 +6,9 @@
     SetDbVersion            version fields raised
     ReAttach                position noted
     Backup2, phase Update   backup information
-    changes of pages        refused when their database takes part: that is the business of a full replay
-    all others              nothing to the headers
+    ExtendDB, Shrink, Trim  how far the database reaches
+    transactions, pages     `engine.recovery.replay`, on pages kept above the file
+    all others              nothing
 
 Nothing is written here: a replay that has to be refused leaves everything as it was.
 Source: log reference 3.6-3.8, 3.10.
@@ -28,15 +29,22 @@ from engine.format.lr import (
     BackupPhase,
     CreateDB,
     DetachDB,
+    ExtendDB,
     Init,
     Init2,
     LrType,
     ReAttach,
     SetDbVersion,
+    ShrinkDB,
+    ShrinkDB2,
+    ShrinkDB3,
     ShutDownMark,
+    TrimDB,
 )
 from engine.header_file import read_header
 from engine.recovery.attach_rule import Named, Verdict, judge
+from engine.recovery.database_pages import ReplayedPages
+from engine.recovery.replay import Replay
 from engine.types import LGPOS_MIN, BkInfo
 
 if TYPE_CHECKING:
@@ -68,19 +76,9 @@ _NEUTRAL = frozenset(
         LrType.FullBackup,
         LrType.IncBackup,
         LrType.Backup,
-        LrType.Begin,
-        LrType.Begin0,
-        LrType.BeginDT,
-        LrType.Commit,
-        LrType.Commit0,
         LrType.CommitCtx,
-        LrType.Rollback,
-        LrType.Refresh,
         LrType.PrepCommit,
         LrType.PrepRollback,
-        LrType.MacroBegin,
-        LrType.MacroCommit,
-        LrType.MacroAbort,
         LrType.MacroInfo,
         LrType.MacroInfo2,
         LrType.PagePatchRequest,
@@ -93,7 +91,7 @@ _NEUTRAL = frozenset(
         LrType.Checksum,
     )
 )
-"""Records that change neither a page nor a header."""
+"""Records that change neither a page nor a header, and are not of a transaction."""
 
 
 @dataclass(slots=True)
@@ -109,6 +107,7 @@ class ReplayedHeader:
     read: HeaderRead
     header: DatabaseHeader
     attach_consistent: LgPos
+    pages: ReplayedPages
 
     @property
     def on_disk(self) -> DatabaseHeader:
@@ -143,6 +142,8 @@ class ControlReplay:
     finished: dict[str, ReplayedHeader] = field(default_factory=dict)
     shutdown_mark: LgPos = LGPOS_MIN
     last_is_mark: bool = False
+    pages: Replay = field(default_factory=Replay)
+    """Sessions, and the pages of the databases that take part."""
     ended_at: LgPos | None = None
     """Place of the Term or RecoveryQuit that the log ends with so far."""
 
@@ -151,17 +152,39 @@ class ControlReplay:
         for entry in entries:
             named = Named(entry.dbid, entry.path, entry.attach, entry.consistent, entry.sign_db)
             self._meet(named, log)
+            taken = self.attached.get(entry.dbid)
+            if taken is not None:
+                # What the last recovery counted may stand in the list alone.
+                taken.pages.dbtime_last = max(taken.pages.dbtime_last, entry.dbtime)
+                taken.pages.objid_last = max(taken.pages.objid_last, entry.objid_last)
+
+    def begin_generation(self, generation: int) -> None:
+        """Note that the records of a log follow: behind the range that a database needs, every page must fit."""
+        for database in self.attached.values():
+            needed = generation <= database.on_disk.gen_max_required
+            if not needed:
+                database.pages.check()
+            database.pages.cache.tolerant = needed
+
+    def close(self) -> None:
+        """Give up the files."""
+        for database in (*self.attached.values(), *self.finished.values()):
+            database.pages.close()
 
     def apply(self, found: LogRecord, log: LogHeader) -> None:
-        """Apply one record of the log with that header.  -550 when it changes a page of a database that takes part."""
+        """Apply one record of the log with that header; errors of redo name the record's place."""
         record, kind = found.record, found.record.type
         if kind in _FILLERS:
             return
         self.last_is_mark = isinstance(record, ShutDownMark)
         self.ended_at = None
-        if kind in _NEUTRAL or isinstance(record, (Init, Init2)):
+        if kind in _NEUTRAL:
             return
-        if isinstance(record, ShutDownMark):
+        if isinstance(record, (Init, Init2)):
+            self.pages.end_sessions()
+        elif self._replayed(found):
+            return
+        elif isinstance(record, ShutDownMark):
             self.shutdown_mark = found.pos
         elif kind in _ENDS:
             self._end(found.pos)
@@ -175,8 +198,15 @@ class ControlReplay:
         else:
             self._on_database(found, record)
 
+    def _replayed(self, found: LogRecord) -> bool:
+        try:
+            return self.pages.feed(found.pos, found.record)
+        except EseError as error:
+            pos = found.pos
+            raise error.located(generation=pos.generation, segment=pos.segment, offset=pos.offset) from None
+
     def _on_database(self, found: LogRecord, record: Record) -> None:
-        """Apply a record about one database, or refuse it."""
+        """Apply a record about one database as a whole."""
         database = self.attached.get(getattr(record, "dbid", 0))
         if database is None:
             return
@@ -194,13 +224,31 @@ class ControlReplay:
                 info = BkInfo(record.mark, record.time, record.gen_low, record.gen_high)
                 database.header = header_changes.backup_finished(header, info, kind=record.kind, scope=record.scope)
         else:
-            raise _needs_pages(found, database)
+            self._resize(found, record, database)
+
+    def _resize(self, found: LogRecord, record: Record, database: ReplayedHeader) -> None:
+        """Apply a change of size, unless the file has seen a later one."""
+        if isinstance(record, TrimDB):
+            database.pages.trim(record.pgno_start, record.cpg)
+            return
+        if not isinstance(record, (ExtendDB, ShrinkDB, ShrinkDB2, ShrinkDB3)):
+            return
+        if database.header.lgpos_last_resize > found.pos:
+            return
+        if isinstance(record, ExtendDB):
+            database.pages.extend(record.pgno_last)
+        else:
+            database.pages.shrink(record.pgno_last)
+        if isinstance(record, ShrinkDB3):
+            database.pages.dbtime_last = max(database.pages.dbtime_last, record.dbtime)
+        if database.header.update_major >= header_changes.LAST_RESIZE_UPDATE:
+            database.header = database.header.replace(lgpos_last_resize=found.pos)
 
     # -- attach --
 
     def _meet(self, named: Named, log: LogHeader) -> None:
         """Judge a database that the log names, and let it take part if its turn has come."""
-        self.attached.pop(named.dbid, None)
+        self._let_go(named.dbid)
         self.passed.pop(named.dbid, None)
         path = self.resolve(named.path, named)
         known = self.finished.get(path)
@@ -219,10 +267,34 @@ class ControlReplay:
             self.passed[named.dbid] = Passed(named, path, verdict)
             return
         self._check_ranges(path, header)
-        self.finished.pop(path, None)
+        self._take(named, path, read, header, log)
+
+    def _take(self, named: Named, path: str, read: HeaderRead, header: DatabaseHeader, log: LogHeader) -> None:
+        """Let a database take part; one that was detached before keeps its pages."""
+        known = self.finished.pop(path, None)
+        if known is None:
+            pages = ReplayedPages(
+                self.env.fs,
+                path,
+                header.page_size,
+                attach_position=named.position,
+                dbtime=header.dbtime_dirtied,
+                objid=header.objid_last,
+            )
+        else:
+            pages = known.pages
+            pages.attach_position = named.position
+        pages.cache.tolerant = log.generation <= read.header.gen_max_required
         self.attached[named.dbid] = ReplayedHeader(
-            path, named.dbid, read, self._after_attach(header, named, log), named.consistent
+            path, named.dbid, read, self._after_attach(header, named, log), named.consistent, pages
         )
+        self.pages.databases[named.dbid] = pages
+
+    def _let_go(self, dbid: int) -> None:
+        database = self.attached.pop(dbid, None)
+        self.pages.databases.pop(dbid, None)
+        if database is not None:
+            database.pages.close()
 
     def _after_attach(self, header: DatabaseHeader, named: Named, log: LogHeader) -> DatabaseHeader:
         if named.sign_log is None or (header.lgpos_attach == named.position and not header.clean):
@@ -265,13 +337,21 @@ class ControlReplay:
             )
 
     def _create(self, record: CreateDB, found: LogRecord, log: LogHeader) -> None:
-        """Meet a CreateDB: a database that came further is passed over, any other would have to be built anew."""
+        """Meet a CreateDB: a database that it made takes part, one that came further is passed over.
+
+        -550 for one that is not there: it would have to be built anew from its first page.
+        """
         named = Named(record.dbid, record.path, found.pos, LGPOS_MIN, record.sign_db, log.signature)
         self.passed.pop(named.dbid, None)
         path = self.resolve(named.path, named)
         read = self._read(path)
         verdict = read if isinstance(read, Verdict) else judge(named, read.header, log.signature, path)
-        if verdict in (Verdict.NOW, Verdict.MISSING, Verdict.UNREADABLE):
+        if verdict is Verdict.NOW and not isinstance(read, Verdict):
+            self._let_go(named.dbid)
+            self._check_ranges(path, read.header)
+            self._take(named._replace(sign_log=None), path, read, read.header, log)
+            return
+        if verdict in (Verdict.MISSING, Verdict.UNREADABLE):
             raise EseError.from_code(
                 Err.DatabaseDirtyShutdown,
                 f"the replay would have to build the database anew from CreateDB at {found.pos}",
@@ -287,6 +367,7 @@ class ControlReplay:
     def _detach(self, dbid: int, position: LgPos) -> None:
         self.passed.pop(dbid, None)
         database = self.attached.pop(dbid, None)
+        self.pages.databases.pop(dbid, None)
         if database is not None:
             self._finish(database, position)
 
@@ -296,28 +377,17 @@ class ControlReplay:
             database = self.attached.pop(dbid)
             self._finish(database, self.shutdown_mark)
             self.events.report(329, database.path, str(position), "0")
+        self.pages.end_sessions()
+        self.pages.databases.clear()
         self.passed.clear()
         self.ended_at = position
 
     def _finish(self, database: ReplayedHeader, position: LgPos) -> None:
+        database.pages.check()
         database.header = header_changes.clean_shutdown(
             database.header, position=position, time=self.env.log_time()
-        ).replace(gen_recovering=0)
+        ).replace(gen_recovering=0, dbtime_dirtied=database.pages.dbtime_last, objid_last=database.pages.objid_last)
         self.finished[database.path] = database
 
 
-_HINT = "replaying page changes is not part of this version; recover with esentutl /r on Windows"
-
-
-def _needs_pages(found: LogRecord, database: ReplayedHeader) -> EseError:
-    pgno = getattr(found.record, "pgno", None)
-    return EseError.from_code(
-        Err.DatabaseDirtyShutdown,
-        f"the replay reaches a change of pages: {found.record.type.name} at {found.pos}",
-        path=database.path,
-        page=pgno if isinstance(pgno, int) and pgno else None,
-        generation=found.pos.generation,
-        segment=found.pos.segment,
-        offset=found.pos.offset,
-        hint=_HINT,
-    )
+_HINT = "restore it from a backup, or recover with esentutl /r on Windows"

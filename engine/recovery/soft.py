@@ -1,15 +1,15 @@
 """Recovery after a run that did not end: the log from the checkpoint on is replayed, then closed.
 
-This version replays control records only.  It happens in two steps, so that a replay which must be refused has
-changed nothing:
+It happens in two steps, so that a replay which must be refused has changed nothing:
 
-    `replay`   reads the logs and follows what they do to the headers, in memory
-    `finish`   mends the log, appends RecoveryUndo2, ShutDownMark and RecoveryQuit2, writes the headers clean and
-               moves the checkpoint
+    `replay`   reads the logs and follows what they do to headers and pages, above the files
+    `finish`   mends the log, appends RecoveryUndo2 and what undoes open transactions, writes the pages, appends
+               ShutDownMark and RecoveryQuit2, writes the headers clean and moves the checkpoint
 
 What `finish` writes, in its order, leaves at every point a log that the next recovery brings to the same end:
-the mark is durable before a header names it, the headers are clean before RecoveryQuit2 says that nobody need
-look at them, and that is durable before the checkpoint points behind everything.
+what undoes a change is durable before the page is written, the pages are durable before the mark, the mark before a
+header names it, the headers are clean before RecoveryQuit2 says that nobody need look at them, and that is
+durable before the checkpoint points behind everything.
 Source: log reference 3.9-3.13.
 """
 
@@ -31,6 +31,7 @@ from engine.header_file import first_to_write, read_header
 from engine.log.paths import folder_of, join
 from engine.recovery.control import ControlReplay, ReplayedHeader
 from engine.recovery.result import RecoveryResult
+from engine.recovery.undo import undo_all
 from engine.types import LGPOS_MIN, LgPos, Progress, Snp, Snt
 
 if TYPE_CHECKING:
@@ -82,7 +83,8 @@ class Recovery:
         """Follow the log to its end; nothing is written.
 
         -528 the log of the checkpoint is missing, -515 -530 -590 a broken sequence, -501 damage, -543 -582 logs that
-        a database needs are missing, -544 -551 -1206 -1216 a database that does not fit, -550 changes of pages.
+        a database needs are missing, -544 -551 -1206 -1216 a database that does not fit, -566 -567 -626 -1018 pages
+        that do not fit their records, -550 a database that would have to be built anew.
         """
         generations = self._plan()
         self.events.report(300)
@@ -94,9 +96,12 @@ class Recovery:
                 self._replay_generation(state, generation)
                 self._tell(Snt.PROGRESS, 99 * (generation - generations.start + 1) // len(generations))
             self._check_end(state)
-        except EseError as error:
-            self.events.report(454, str(error.code))
-            self._tell(Snt.FAIL, 0)
+        except BaseException as error:
+            if self.state is not None:
+                self.state.close()
+            if isinstance(error, EseError):
+                self.events.report(454, str(error.code))
+                self._tell(Snt.FAIL, 0)
             raise
 
     def _plan(self) -> range:
@@ -119,6 +124,7 @@ class Recovery:
             first = generation == self.started.generation
             if first:
                 state.begin(self._first_attachments(log.header), log.header)
+            state.begin_generation(generation)
             self._check_created(state, log)
             is_last = generation == max(self.stream.generations)
             counted: Counter[str] = Counter()
@@ -235,6 +241,7 @@ class Recovery:
         """Check that nothing a database needs lies behind the last log, and that none is unaccounted for."""
         last = max(self.stream.generations)
         for database in state.attached.values():
+            database.pages.check()
             header = database.on_disk
             if header.gen_max_required > last:
                 first = header.gen_min_required
@@ -290,6 +297,8 @@ class Recovery:
             self.events.report(454, str(error.code))
             self._tell(Snt.FAIL, 0)
             raise
+        finally:
+            state.close()
         self.events.report(302)
         self._tell(Snt.COMPLETE, 100)
         return result
@@ -299,6 +308,7 @@ class Recovery:
     ) -> RecoveryResult:
         for each in state.finished.values():
             if each.header != each.on_disk:
+                self._write_pages(each)
                 with self._opened(each) as database:
                     # Their detach is in the log; a checkpoint that moved on would hide it.
                     database.write_header()
@@ -326,10 +336,17 @@ class Recovery:
                 bond.add(database)
             if not state.last_is_mark:
                 began = writer.append(RecoveryUndo2(self.env.log_time()).pack())
+                undo_all(state.pages, lambda record: writer.append(record.pack()))
+                # What undoes a change is on the disk before the page that it changes.
+                writer.flush()
+                for each in state.attached.values():
+                    self._write_pages(each)
                 mark = writer.append(ShutDownMark().pack())
                 # The mark is on the disk before a header names it.
                 writer.flush(fill=True)
             for database in databases:
+                pages = state.attached[database.dbid].pages
+                database.update_header(dbtime_dirtied=pages.dbtime_last, objid_last=pages.objid_last)
                 database.change_header(partial(clean_shutdown, position=mark, time=self.env.log_time()))
                 # Clean before the log says that the recovery is over.
                 database.write_header()
@@ -343,8 +360,18 @@ class Recovery:
         writer.flush(fill=True)
         return ended
 
+    def _write_pages(self, replayed: ReplayedHeader) -> None:
+        """Bring the replayed pages into the database, and say which damaged ones the log has built anew."""
+        pages = replayed.pages
+        if not pages.changed:
+            return
+        for pgno, error in pages.rebuilt.items():
+            self.events.report(419, replayed.path, str(pgno), str(error.code), str(self.started), "")
+        with self.env.fs.open(replayed.path, OpenMode.READ_WRITE) as target:
+            pages.write_back(target)
+
     def _opened(self, replayed: ReplayedHeader) -> AttachedDatabase:
-        """Open a database for writing its header; its pages are of no interest here."""
+        """Open a database for writing its header."""
         fs = self.env.fs
         clean = replayed.on_disk.replace(gen_min_required=0)
         return AttachedDatabase(
@@ -355,7 +382,7 @@ class Recovery:
             last_owned_page=0,
             first_copy=first_to_write(replayed.read),
             # A map that was open when the run died describes pages that may have changed since.
-            flush_map=believable_flush_map(fs, replayed.path, clean),
+            flush_map=None if replayed.pages.changed else believable_flush_map(fs, replayed.path, clean),
             consistent=replayed.attach_consistent,
         )
 

@@ -19,6 +19,8 @@ from engine.format.lr import (
     Backup2,
     BackupPhase,
     BackupScope,
+    Begin0,
+    FlagDelete,
     Init2,
     NewPage,
     RecoveryQuit2,
@@ -306,20 +308,18 @@ def test_a_raised_version_is_replayed_and_a_lower_one_is_not(bench: Bench) -> No
     assert bench.header(B).update_major == 20
 
 
-def test_a_change_of_pages_is_refused_and_nothing_is_written(bench: Bench) -> None:
+def test_a_change_that_fits_no_page_is_refused_and_nothing_is_written(bench: Bench) -> None:
     instance = bench.started(A)
-    position = instance.writer.append(NewPage(5, 1, 30, 2, 900).pack())
+    instance.writer.append(Begin0(5, 0x10, 4).pack())
+    instance.writer.append(FlagDelete(5, 1, 1_000_000, 901, 900, 4, 1, 0, 0, 0, 2, 2).pack())
     instance.writer.flush()
     instance.abandon()
     before = files(bench.disk)
     again = bench.instance()
     error = code_of(again)
-    assert error.code == Err.DatabaseDirtyShutdown
-    assert (error.generation, error.segment, error.offset) == tuple(position)
-    assert str(position) in str(error)
-    assert error.page == 30
-    assert error.hint
-    assert [each.id for each in again.events] == [102, 300, 454]
+    assert error.code == Err.FileIOBeyondEOF
+    assert error.page == 1_000_000
+    assert [each.id for each in again.events] == [102, 300, 301, 454]
     assert files(bench.disk) == before
 
 
@@ -585,28 +585,6 @@ def test_a_crash_of_windows_right_after_an_attach(corpus: Path, tmp_path: Path) 
     stream = LogStream.find(FS, str(folder), "SRU")
     assert stream is not None
     assert not [each for each in stream.check() if each.code]
-
-
-@pytest.mark.oracle
-@pytest.mark.parametrize("case", ["inserts", "deletes", "uncommitted", "multidb", "efvE15", "names83", "circular"])
-def test_a_crash_of_the_real_engine_is_refused_untouched(oracle: Any, tmp_path: Path, case: str) -> None:
-    source = oracle("dirty") / f"dirty-{case}" / "before"
-    folder = tmp_path / "i"
-    shutil.copytree(source, folder)
-    for each in (folder, *folder.iterdir()):
-        each.chmod(0o755 if each.is_dir() else 0o644)
-    before = {each.name: each.read_bytes() for each in folder.iterdir()}
-    settings: dict[str, Any] = {"page_size": 8192, "log_file_size": 128}
-    if case == "names83":
-        settings["base_name"] = "e00"
-    instance = Instance(path=folder, **settings)
-    with pytest.raises(EseError) as caught:
-        instance.init()
-    instance.abandon()
-    assert caught.value.code == Err.DatabaseDirtyShutdown
-    assert "replay" in str(caught.value)
-    after = {each.name: each.read_bytes() for each in folder.iterdir() if not each.name.endswith(".lock")}
-    assert after == before
 
 
 def test_the_term_record_names_the_run(bench: Bench) -> None:

@@ -72,7 +72,7 @@ def open_logs(folder: Path) -> list[LogFile]:
     return sorted(found, key=lambda each: each.generation)
 
 
-def replay_all(folder: Path) -> tuple[Replay, dict[str, Database]]:
+def replay_all(folder: Path) -> tuple[Replay, dict[str, Database]]:  # noqa: C901 - one branch a kind of record
     replay = Replay()
     found: dict[str, Database] = {}
     logs = open_logs(folder)
@@ -82,6 +82,8 @@ def replay_all(folder: Path) -> tuple[Replay, dict[str, Database]]:
         database = found.get(name) or Database(folder / name)
         if pos is None or database.header.lgpos_attach <= pos:
             found[name] = replay.databases[dbid] = database
+        elif name not in found:
+            database.file.close()
 
     for info in logs[0].header.attachments:
         attach(info.dbid, info.path, None)

@@ -1,0 +1,116 @@
+"""The pages of one database while its log is replayed: read from the file, changed above it.
+
+Until the whole log has been replayed nothing is written to the file: changed pages that do not fit the cache go to an
+unnamed temporary file.  So a replay that has to be refused has changed nothing, and a database can be looked at as
+it would be after recovery.  `write_back` brings the pages into the file in the end.
+
+Source: log reference 3.1, 3.2, 3.6, 3.11.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from engine.files.base import OpenMode
+from engine.format.page import page_offset
+from engine.pages.cache import PageCache
+from engine.pages.source import FilePages, SpilledPages
+from engine.space import owned_pages
+
+if TYPE_CHECKING:
+    from engine.errors import EseError
+    from engine.files.base import File, FileSystem
+    from engine.types import LgPos
+
+CACHE_BYTES: Final = 32 * 1024 * 1024
+"""Bytes of pages that are kept decoded; the rest goes to the temporary file."""
+
+
+class ReplayedPages:
+    """Pages of a database that takes part in a replay: a `engine.recovery.replay.ReplayedDatabase`.
+
+    `attach_position` is its lgposAttach: records at or before it are not for it.  `dbtime_last` and `objid_last`
+    begin at the greater of what its header and the list of attached databases say.
+    """
+
+    def __init__(
+        self, fs: FileSystem, path: str, page_size: int, *, attach_position: LgPos, dbtime: int, objid: int
+    ) -> None:
+        self.attach_position = attach_position
+        self.dbtime_last = dbtime
+        self.objid_last = objid
+        self._file = fs.open(path, OpenMode.READ)
+        self._page_size = page_size
+        self.spilled = SpilledPages(FilePages(self._file, page_size, cache_bytes=4 * 1024 * 1024))
+        self.cache = PageCache(
+            path,
+            page_size,
+            read=self.spilled.read,
+            write=self.spilled.write,
+            capacity=CACHE_BYTES // page_size,
+        )
+        self.resized = False
+
+    @property
+    def store(self) -> PageCache:
+        """The pages for redo."""
+        return self.cache
+
+    @property
+    def changed(self) -> bool:
+        """Whether the file has to be written."""
+        return bool(self.cache.dirty_pages or self.spilled.replayed or self.resized)
+
+    def pin(self, pgno: int) -> None:
+        """Keep a page decoded: a before-image of it is not in the log yet."""
+        self.cache.pin(pgno)
+
+    def unpin(self, pgno: int) -> None:
+        """Take one `pin` back."""
+        self.cache.unpin(pgno)
+
+    def extend(self, last_page: int) -> None:
+        """Let the database reach to `last_page`."""
+        self.spilled.grow(last_page)
+        self.resized = True
+
+    def shrink(self, last_page: int) -> None:
+        """End the database after `last_page`."""
+        self.cache.drop_from(last_page + 1)
+        self.spilled.cut(last_page)
+        self.resized = True
+
+    def trim(self, first: int, count: int) -> None:
+        """Forget what does not fit about pages that were given back to the file system."""
+        self.cache.forget(first, count)
+
+    def check(self) -> None:
+        """Raise for a page that did not fit its record and that no later record did away with."""
+        for error in self.cache.mismatches.values():
+            raise error
+
+    @property
+    def rebuilt(self) -> dict[int, EseError]:
+        """Damaged pages that the log has built anew."""
+        return self.cache.rebuilt
+
+    def write_back(self, target: File) -> None:
+        """Write every changed page to the database, make it durable, and end the file behind the last owned page.
+
+        The log that describes the changes must be durable before.  Written in page order; a crash in between is
+        repaired by replaying again, because each page says by its dbtime what it holds already.
+        """
+        self.cache.flush()
+        for pgno in self.spilled.written():
+            target.write_at(page_offset(pgno, self._page_size), self.spilled.read(pgno))
+        # The pages are on the disk before a header says that the database is clean.
+        target.fsync()
+        end = page_offset(owned_pages(target, self._page_size).last + 1, self._page_size)
+        if target.size() != end:
+            target.truncate(end)
+            target.fsync()
+
+    def close(self) -> None:
+        """Give up the file and the temporary one; idempotent."""
+        self.spilled.close()
+        self._file.close()
