@@ -73,7 +73,7 @@ class Work:
             incremental=self.incremental,
             atomic=self.atomic,
         )
-        if self.target is None or self.incremental:
+        if self.target is None:
             return
         for path, reason in service.not_attached(self.found):
             self.out.warn(f"left out: {path} ({reason})", path=path)
@@ -109,6 +109,10 @@ class Work:
         if not self.found.has_log:
             hint = "a database that is shut down cleanly can be copied as it is; `esetui verify` checks it"
             raise EseError.from_code(Err.MissingLogFile, "a database without a log stream", path=place, hint=hint)
+        if self.target is not None and not service.to_attach(self.found):
+            # A set without a database restores nothing, and the logs would be deleted all the same.
+            hint = "`esetui discover` names the databases that the logs know of"
+            raise EseError.from_code(Err.FileNotFound, "none of its databases is there", path=place, hint=hint)
         if self.found.state is FoundState.DIRTY and not self.recover:
             hint = "--recover replays the logs into the databases first, as the program that owns them would"
             raise EseError.from_code(Err.DatabaseDirtyShutdown, self.found.detail, path=place, hint=hint)

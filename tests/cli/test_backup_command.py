@@ -66,9 +66,8 @@ def test_a_full_backup_then_incremental_ones(demo: Demo) -> None:
     assert full.code == 0
     assert full.end["ok"]
     assert [line["id"] for line in full.of("event")] == EVENTS_FULL
-    assert {Path(line["path"]).name for line in full.of("file_done")} == {"dhcp.mdb", "lease.mdb", "j50.log"} or {
-        line["kind"] for line in full.of("file_done")
-    } == {"database", "log"}
+    copied = {(Path(line["path"]).name, line["kind"]) for line in full.of("file_done")}
+    assert copied == {("dhcp.mdb", "database"), ("lease.mdb", "database"), ("j5000001.log", "log")}
     databases = {path: value for path, value in digests(Path(demo.backup)).items() if path.endswith(".mdb")}
     for _ in range(2):
         added = run("backup", demo.instances[0], demo.backup, "--incremental")
@@ -190,6 +189,22 @@ def test_a_dirty_instance_of_windows_is_left_alone(windows: Callable[[str], Path
     assert digests(folder) == before
     planned = run("backup", folder, target, "--create-path", "--dry-run")
     assert planned.of("plan")[0]["steps"][0].startswith("recover: ")
+
+
+def test_a_database_that_is_gone_is_told_and_without_any_nothing_is_done(demo: Demo) -> None:
+    folder = Path(demo.instances[0])
+    # The log is rolled while both databases are attached, so from then on its header names them.
+    assert run("backup", folder, demo.backup).code == 0
+    (folder / "lease.mdb").unlink()
+    done = run("backup", folder, demo.backup, "--incremental")
+    assert (done.code, done.end["ok"]) == (ExitCode.WARNINGS, True)
+    assert [Path(line["path"]).name for line in done.of("warning")] == ["lease.mdb"]
+    before = digests(folder)
+    (folder / "dhcp.mdb").unlink()
+    before.pop(str(folder / "dhcp.mdb"))
+    none = run("backup", folder, Path(demo.backup) / "second", "--create-path")
+    assert none.code == ExitCode.STORAGE
+    assert digests(folder) == before
 
 
 def test_a_database_without_logs_is_no_instance(corpus: Path, tmp_path: Path) -> None:
