@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from engine.errors import Err, EseError
+from engine.event_table import EVENTS
 from engine.monitor import Phase
 from esetui.jobs import Cancelled, JobBoard, JobKind, JobState
 from esetui.tui import words
+from esetui.tui.advice import ADVICE
 from esetui.tui.feed import EventFeed, EventFilter
 from esetui.tui.model import Level
 from esetui.watch import Watcher, is_network_path
@@ -148,3 +150,8 @@ def test_sizes_have_three_digits() -> None:
     assert [words.size(each) for each in (0, 999, 1024, 5_767_168, 137_000_000, 10**13)] == [
         "0 B", "999 B", "1.00 KiB", "5.50 MiB", "131 MiB", "9.09 TiB",
     ]  # fmt: skip
+
+
+def test_advice_is_for_events_that_exist_and_is_whole() -> None:
+    assert {number for number in ADVICE if number not in EVENTS} == set()
+    assert all(advice.meaning.endswith(".") and advice.action.endswith(".") for advice in ADVICE.values())

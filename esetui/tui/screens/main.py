@@ -21,6 +21,7 @@ from textual.widgets import Static
 
 from esetui.actions import BY_ID, Action, Scope, footer
 from esetui.tui import words
+from esetui.tui.advice import ADVICE, Advice
 from esetui.tui.model import Choice, FolderState, InstanceView, Section
 from esetui.tui.widgets.backup_panel import BackupPanel
 from esetui.tui.widgets.bars import KeyBar, TitleBar
@@ -224,7 +225,9 @@ class MainScreen(Screen[None]):
     def details_of(self, made: Choice) -> tuple[str, tuple[Section, ...], InstanceView | None]:
         """Return heading, sections, and the instance whose logs belong to them."""
         if made.event is not None:
-            return f"event {made.event.event_id or ''}".strip(), event_sections(made.event), None
+            advice = ADVICE.get(made.event.event_id or 0, Advice("", ""))
+            heading = f"event {made.event.event_id or ''}".strip()
+            return heading, event_sections(made.event, advice.meaning, advice.action), None
         if made.backup_set is not None:
             return made.backup_set.kind, made.backup_set.sections, None
         if made.database is not None:
