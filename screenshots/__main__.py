@@ -110,8 +110,9 @@ async def slow_reads() -> AsyncIterator[None]:
     read = RealFile.read_into_at
 
     def slowly(self: RealFile, offset: int, buffer: memoryview) -> int:
-        time.sleep(len(buffer) / SLOW_BYTES_PER_SECOND)
-        return read(self, offset, buffer)
+        count = read(self, offset, buffer)
+        time.sleep(count / SLOW_BYTES_PER_SECOND)
+        return count
 
     RealFile.read_into_at = slowly  # type: ignore[method-assign]
     try:
