@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from engine.verify.report import FileReport, Finding, UnitKind, VerifyReport
+from engine.findings import Finding, UnitKind
+from engine.verify.report import FileReport, VerifyReport
 from engine.verify.run import verify
 
 __all__ = ["FileReport", "Finding", "UnitKind", "VerifyReport", "verify"]

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from engine.errors import Err, EseError
+from engine.findings import Finding, UnitKind
 from engine.format.checksum import correct_page, diagnose, verify_batch, verify_page
 from engine.format.dbheader import (
     HEADER_PROBE_SIZE,
@@ -33,7 +34,6 @@ from engine.log.paths import name_of
 from engine.monitor import Cell
 from engine.space import owned_pages
 from engine.verify.batches import BATCH_SIZE, Task, read_batches
-from engine.verify.report import Finding, Sheet, UnitKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from engine.format.checksum import BadUnit
     from engine.format.checksum_batch import PageBatchResult
     from engine.verify.batches import Batch
+    from engine.verify.report import Sheet
     from engine.verify.watch import Watch
 
 _CHECKSUM_CODES: Final = frozenset({Err.ReadVerifyFailure, Err.ReadPgnoVerifyFailure, Err.PageNotInitialized})

@@ -21,12 +21,13 @@ from engine.backup.manifest import FileEntry, decode
 from engine.backup.sets import BackupSet, Verdict, list_backups
 from engine.errors import Err, EseError
 from engine.files.base import FileKind
+from engine.findings import Finding, UnitKind
 from engine.format.names import LogNames, NameKind, is_base_name
 from engine.format.versions import LOG_VERSION_ACCUMULATED_CHECKSUM
 from engine.info import EseFileType, identify, read_database_file
 from engine.log.paths import folder_of, join, name_of
 from engine.log.stream import LogStream, StreamFindingKind
-from engine.verify.report import FileReport, Finding, Sheet, UnitKind
+from engine.verify.report import FileReport, Sheet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

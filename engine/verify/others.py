@@ -12,6 +12,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Final
 
 from engine.errors import Err, EseError
+from engine.findings import Finding, UnitKind
 from engine.format.checkpoint import CHECKPOINT_COPY_SIZE, CHECKPOINT_FILE_SIZE, read_checkpoint
 from engine.format.checksum import SEGMENT_SIZE, correct_segment, verify_batch, verify_segments
 from engine.format.checksum_batch import SegmentState
@@ -19,7 +20,6 @@ from engine.format.flushmap import FLUSH_MAP_PAGE_SIZE, FlushMapHeader
 from engine.format.logheader import LOG_HEADER_SIZE, LogHeader
 from engine.log.scan import BATCH_SEGMENTS, FindingKind, LogScan, ScanFinding, scan_log
 from engine.verify.batches import Task, read_batches
-from engine.verify.report import Finding, Sheet, UnitKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from engine.files.base import File
     from engine.format.checkpoint import Checkpoint
     from engine.format.checksum_batch import PageBatchResult
+    from engine.verify.report import Sheet
     from engine.verify.watch import Watch
 
 _WORDS: Final = {

@@ -10,80 +10,14 @@ Source: jet-api reference 6.5.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import Enum
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from engine.errors import error_name
+from engine.findings import MOST_FINDINGS, Finding
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from engine.info import EseFileType
-
-MOST_FINDINGS: Final = 10_000
-"""Findings that a report of one file keeps; the others are counted only."""
-
-
-class UnitKind(Enum):
-    """What a finding is about."""
-
-    HEADER = "header"
-    """A copy of a header; number 1 or 2."""
-    PAGE = "page"
-    """A page of a database; its page number."""
-    TRAILER = "trailer"
-    """The last page of a backup copy."""
-    SEGMENT = "segment"
-    """A segment of a log; its index."""
-    MAP_PAGE = "map page"
-    """A page of a flush map, counted from 0."""
-    FILE = "file"
-    """The file as a whole, or a file that is missing; number 0, for a missing log its generation."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One damaged unit.
-
-    `number` counts as `kind` says, `offset` is the byte in the file where it begins.  `code` is the engine's error
-    for it.  `stored` and `computed` are the checksums, equal or 0 where the damage is of another sort.  `bits` are
-    the flipped bits, numbered within the unit, when flipping them back makes it right; `corrected` says that
-    this was done.  `claimed` is the page number under which the page would be right.  A `warning` is worth
-    knowing but does not make the file bad.
-    """
-
-    path: str
-    kind: UnitKind
-    number: int
-    offset: int
-    code: int
-    detail: str
-    stored: int = 0
-    computed: int = 0
-    bits: tuple[int, ...] = ()
-    claimed: int | None = None
-    warning: bool = False
-    corrected: bool = False
-
-    @property
-    def error_code(self) -> int:
-        """The same as `code`, under the API's name."""
-        return self.code
-
-    @property
-    def name(self) -> str:
-        """Name of the error, such as JET_errReadVerifyFailure."""
-        return error_name(self.code)
-
-    @property
-    def correctable(self) -> bool:
-        """Whether only single bits are wrong, so that the unit can be put right."""
-        return bool(self.bits)
-
-    @property
-    def bit(self) -> int | None:
-        """The first flipped bit, numbered within the unit, or None."""
-        return self.bits[0] if self.bits else None
 
 
 @dataclass(frozen=True, slots=True)

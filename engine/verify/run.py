@@ -18,13 +18,14 @@ from engine.log.paths import name_of
 from engine.verify.database import verify_database
 from engine.verify.folder import FolderCheck, Member, gather
 from engine.verify.others import verify_checkpoint, verify_flush_map, verify_log
-from engine.verify.report import FileReport, Finding, Sheet, VerifyReport
+from engine.verify.report import FileReport, Sheet, VerifyReport
 from engine.verify.watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from engine.files.base import File, FileSystem
+    from engine.findings import Finding
     from engine.monitor import Monitor
     from engine.types import ProgressCallback, StrPath
 
