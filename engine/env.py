@@ -9,15 +9,22 @@ import secrets
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from engine.errors import Err, EseError
 from engine.files.real import RealFileSystem
 from engine.types import LogTime, Signature
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from engine.files.base import FileSystem
+
+
+_LOCK_TRIES: Final = 10
+_LOCK_PAUSE: Final = 0.02
+"""Seconds between two tries to take a lock."""
 
 
 def _utc_now() -> datetime:
@@ -33,6 +40,20 @@ class Environment:
     sleep: Callable[[float], None] = time.sleep
     random_bytes: Callable[[int], bytes] = secrets.token_bytes
     read_retry_delay: float = 1.0
+
+    def hold(self, path: str) -> AbstractContextManager[object]:
+        """Return the lock named by `path`, held; -1032 when another process has it.
+
+        Whoever only looks whether a lock is held has it for a moment, so a lock that is taken is asked for again.
+        """
+        for _ in range(_LOCK_TRIES):
+            try:
+                return self.fs.lock(path)
+            except EseError as error:
+                if error.code != Err.FileAccessDenied:
+                    raise
+                self.sleep(_LOCK_PAUSE)
+        return self.fs.lock(path)
 
     def log_time(self) -> LogTime:
         """Return the present time as a LOGTIME."""

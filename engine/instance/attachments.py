@@ -110,7 +110,7 @@ class Attachments:
         fs = self._env.fs
         if not read_only:
             try:
-                undo.enter_context(fs.lock(path + ".lock"))
+                undo.enter_context(self._env.hold(path + ".lock"))
             except EseError as error:
                 if error.code != Err.FileAccessDenied:
                     raise

@@ -85,7 +85,7 @@ class Starter:
         self._check_options()
         for folder in (self._folders.system, self._folders.log):
             self._check_folder(folder)
-        lock = fs.lock(join(self._folders.log, lock_name(params.base_name)))
+        lock = self._env.hold(join(self._folders.log, lock_name(params.base_name)))
         self._resources.enter_context(lock)
         found = LogStream.find(fs, self._folders.log, params.base_name)
         listing = [entry.name for entry in fs.list(self._folders.log)]
