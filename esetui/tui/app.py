@@ -9,6 +9,7 @@ import json
 import locale
 import os
 import signal
+import threading
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
@@ -48,6 +49,8 @@ if TYPE_CHECKING:
 _OWN_KEYS: Final = frozenset(("show", "next_pane", "previous_pane", "pause_events"))
 """Actions whose keys mean more than one thing: the focused widget decides."""
 _SIGNALS: Final = {"SIGTERM": 143, "SIGHUP": 129}
+_SCREEN_SECONDS: Final = 2.0
+"""How long the screen may take to end after a signal, when all work has ended."""
 _KINDS: Final = {
     "backup_full": JobKind.FULL,
     "backup_incremental": JobKind.INCREMENTAL,
@@ -93,6 +96,8 @@ class Console(App[int]):
         self._palette_for = ""
         self.main = MainScreen(control)
         self._leaving = False
+        self._signal_taken = False
+        self._signals: dict[int, Any] = {}
 
     @property
     def palette(self) -> Palette:
@@ -113,22 +118,39 @@ class Console(App[int]):
         self._take_signals()
 
     def _take_signals(self) -> None:
-        import asyncio  # noqa: PLC0415 - only a running console needs it
-
-        loop = asyncio.get_running_loop()
+        # Not the loop's own handlers: a terminal that takes nothing holds the loop up, and a signal must get through.
         for name, code in _SIGNALS.items():
             number = getattr(signal, name, None)
             if number is None:
                 continue
             try:
-                loop.add_signal_handler(number, partial(self._signalled, code))
-            except (NotImplementedError, RuntimeError, ValueError):
-                # Windows has no handlers in the loop, and a test may run the app outside the main thread.
+                self._signals[number] = signal.signal(number, partial(self._signalled, code))
+            except ValueError:
+                # A test may run the app outside the main thread.
                 return
 
-    def _signalled(self, code: int) -> None:
-        self.control.board.cancel_all()
-        self._leave(code)
+    def on_unmount(self) -> None:
+        """Give the signals back."""
+        while self._signals:
+            number, handler = self._signals.popitem()
+            signal.signal(number, handler)
+
+    def _signalled(self, code: int, *_: object) -> None:
+        # The main thread may hold any lock here: everything is done by another one.
+        if not self._signal_taken:
+            self._signal_taken = True
+            self._leaving = True
+            threading.Thread(target=self._close_for_signal, args=(code,), daemon=True).start()
+
+    def _close_for_signal(self, code: int) -> None:
+        try:
+            self.control.close()
+        finally:
+            # A screen that has vanished, or takes nothing, would hold the end up for ever.
+            last = threading.Timer(_SCREEN_SECONDS, os._exit, (code,))
+            last.daemon = True
+            last.start()
+            self.call_from_thread(self.exit, code, code)
 
     # Actions.
 

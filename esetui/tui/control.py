@@ -64,6 +64,8 @@ class Control:
         self.paths = tuple(self.fs.absolute(each) for each in paths)
         self.folders: tuple[str, ...] = (self.fs.absolute(target),) if target else ()
         self._runs: dict[str, service.Running] = {}
+        # A signal may come while the person leaves: whoever is second finds everything stopped.
+        self._closing = threading.Lock()
         self._lock = threading.Lock()
         self._scan = Scan(Overview(paths=self.paths), {})
         self._scanned = 0
@@ -315,21 +317,22 @@ class Control:
 
     def close(self, timeout: float = 30.0) -> list[str]:
         """Cancel what runs, stop every instance clean, and return what could not be done."""
-        self._watcher.stop()
-        self.board.cancel_all()
-        problems = [] if self.board.join(timeout) else ["a job did not end in time"]
-        for key in self.running():
-            try:
-                self._stop(key, key)
-            except EseError as error:
-                problems.append(str(error))
-                with self._lock:
-                    run = self._runs.pop(key)
+        with self._closing:
+            self._watcher.stop()
+            self.board.cancel_all()
+            problems = [] if self.board.join(timeout) else ["a job did not end in time"]
+            for key in self.running():
                 try:
-                    run.instance.term(TermOptions.ABRUPT)
-                except EseError as second:
-                    problems.append(str(second))
-        return problems
+                    self._stop(key, key)
+                except EseError as error:
+                    problems.append(str(error))
+                    with self._lock:
+                        run = self._runs.pop(key)
+                    try:
+                        run.instance.term(TermOptions.ABRUPT)
+                    except EseError as second:
+                        problems.append(str(second))
+            return problems
 
 
 def _why_not_start(found: FoundInstance) -> str:

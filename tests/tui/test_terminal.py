@@ -160,6 +160,54 @@ def test_a_signal_cancels_the_backup_and_leaves_nothing(
         assert not header.bkinfo_full_prev
 
 
+def start_instance(terminal: Terminal) -> None:
+    terminal.read_until(b"lease.mdb")
+    time.sleep(0.3)
+    terminal.press("s")
+    terminal.read_until(b"marked dirty")
+    time.sleep(0.3)
+    terminal.press("\r")
+    terminal.read_until(b"is running")
+
+
+def assert_clean(demo: Demo) -> None:
+    for name in ("dhcp.mdb", "lease.mdb"):
+        assert database_info(Path(demo.instances[0]) / name).state.name == "CLEAN_SHUTDOWN"
+
+
+def test_a_terminal_that_vanishes_leaves_a_clean_instance_and_no_process(
+    terminal: Callable[[list[str]], Terminal], demo: Demo
+) -> None:
+    console = terminal(["-c", SLOW_CONSOLE, "1e12", demo.instances[0], demo.backup])
+    start_instance(console)
+    # The kernel sends SIGHUP and SIGCONT to those on the other side.
+    os.close(console.master)
+    console.master = os.open(os.devnull, os.O_RDWR)
+    assert console.wait() == 129
+    assert_clean(demo)
+
+
+def test_a_terminal_that_takes_nothing_does_not_keep_a_signal_away(
+    terminal: Callable[[list[str]], Terminal], demo: Demo
+) -> None:
+    console = terminal(["-c", SLOW_CONSOLE, "1e12", demo.instances[0], demo.backup])
+    start_instance(console)
+    # Themes draw the whole screen again, until nothing more fits into the terminal.
+    for _ in range(60):
+        console.press("t")
+        time.sleep(0.05)
+    os.kill(console.child, signal.SIGTERM)
+    deadline = time.monotonic() + 20
+    pid = status = 0
+    while not pid and time.monotonic() < deadline:
+        time.sleep(0.05)
+        pid, status = os.waitpid(console.child, os.WNOHANG)
+    assert pid, "the console did not end"
+    console.code = os.waitstatus_to_exitcode(status)
+    assert console.code == 143
+    assert_clean(demo)
+
+
 def test_smoke_in_tmux(demo: Demo, tmp_path: Path) -> None:
     tmux = shutil.which("tmux")
     if tmux is None:
