@@ -122,6 +122,7 @@ class ColumnDef:
 
     `size` is SpaceUsage: bytes of a fixed column, else the longest value (0: no limit); `offset` is the
     place of a fixed column in the record (0 for others); `default` is the stored form of the default value.
+    `derived` marks a tagged column that a derived table has from its template: records tell it apart by a bit.
     """
 
     id: int
@@ -132,6 +133,7 @@ class ColumnDef:
     flags: ColumnFlags = ColumnFlags.NONE
     offset: int = 0
     default: bytes | None = None
+    derived: bool = False
 
     @property
     def storage(self) -> Storage:

@@ -15,6 +15,7 @@ Source: database reference 6.7.
 from __future__ import annotations
 
 import struct
+from functools import lru_cache
 from typing import Final
 
 from engine.errors import Err, EseError
@@ -26,6 +27,8 @@ _UNICODE_7: Final = 2
 _XPRESS: Final = 3
 _SCRUBBED: Final = 4
 _XPRESS_HEAD: Final = 3
+_MOST_SPREAD: Final = 512
+_NOT_READ: Final = {5: "XPRESS9", 6: "XPRESS10", 7: "LZ4"}
 _SIZE = struct.Struct("<H")
 
 
@@ -45,12 +48,40 @@ def unpack_value(data: bytes) -> bytes:
         return expand_xpress(data[_XPRESS_HEAD:], _SIZE.unpack_from(data, 1)[0])
     if scheme == _SCRUBBED:
         return b""
+    if scheme in _NOT_READ:
+        detail = f"packed with {_NOT_READ[scheme]}, which is not read"
+        raise EseError.from_code(Err.DecompressionFailed, f"{detail} ({len(data)} bytes)")
     raise EseError.from_code(Err.DecompressionFailed, f"packed by scheme {scheme}, {len(data)} bytes")
+
+
+@lru_cache(maxsize=32)
+def _spreading(count: int) -> tuple[tuple[int, int, int], ...]:
+    """Return the steps that spread `count` (a power of two) values of 7 bits to 8 bits each: (stay, move, shift).
+
+    Each step halves the groups: of 2n values next to each other the upper n move up by n bits.
+    """
+    steps = []
+    half = count // 2
+    while half:
+        low = (1 << 7 * half) - 1
+        every = sum(1 << 16 * half * at for at in range(count // (2 * half)))
+        steps.append((low * every, (low << 7 * half) * every, half))
+        half //= 2
+    return tuple(steps)
 
 
 def _seven_bits(data: bytes) -> bytes:
     bits = (len(data) - 2) * 8 + (data[0] & 7) + 1
     if bits < 0 or bits % 7:
         raise EseError.from_code(Err.DecompressionFailed, f"{bits} bits of 7-bit values")
-    packed = int.from_bytes(data[1:], "little")
-    return bytes((packed >> 7 * at) & 0x7F for at in range(bits // 7))
+    parts = []
+    # Whole numbers of bytes and of values at a time, so that the numbers stay small.
+    for at in range(0, bits // 7, _MOST_SPREAD):
+        count = min(_MOST_SPREAD, bits // 7 - at)
+        first = 1 + at // 8 * 7
+        packed = int.from_bytes(data[first : first + _MOST_SPREAD // 8 * 7], "little") & (1 << 7 * count) - 1
+        width = 1 << (count - 1).bit_length()
+        for stay, move, shift in _spreading(width):
+            packed = packed & stay | (packed & move) << shift
+        parts.append(packed.to_bytes(width, "little")[:count])
+    return b"".join(parts)

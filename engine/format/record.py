@@ -54,6 +54,10 @@ _SMALL_HEADER: Final = 0x4000
 _SMALL_NULL: Final = 0x2000
 _SMALL_OFFSET: Final = 0x1FFF
 _LARGE_OFFSET: Final = 0x7FFF
+_OLD_LENGTH: Final = 0x0FFF
+_OLD_DERIVED: Final = 0x2000
+_OLD_NULL: Final = 0x4000
+_OLD_LONG: Final = 0x8000
 _OFFSET: Final = 0x7FFF
 NULL_VARIABLE: Final = 0x8000
 """Bit of a variable column's end offset; in a multi-value's directory: that instance is separated."""
@@ -276,11 +280,41 @@ def decode_tagged(area: bytes, *, large: bool) -> list[Tagged]:
             start += 1
         elif word & _SMALL_NULL:
             header = NULL
-        fields.append(Tagged(number, _instances(number, header, area[start:end]), header, bool(word & _SMALL_DERIVED)))
+        fields.append(
+            Tagged(number, instances_of(number, header, area[start:end]), header, bool(word & _SMALL_DERIVED))
+        )
     return fields
 
 
-def _instances(number: int, header: int, data: bytes) -> tuple[Instance, ...]:
+def decode_tagged_old(area: bytes) -> list[Tagged]:
+    """Take a tagged area of the format before 0x620,9 apart: `{u16 id, u16 word, data}` after each other; -358.
+
+    The word holds the length and 0x2000 template column, 0x4000 null, 0x8000 long value, whose first byte then says
+    by bit 0 whether it is separated.  A column that comes again adds an instance.
+    """
+    found: dict[tuple[bool, int], Tagged] = {}
+    at = 0
+    while at < len(area):
+        if at + _TAG_SIZE > len(area):
+            raise _bad(f"an old tagged column at {at} of {len(area)}")
+        number, word = _TWO_WORDS.unpack_from(area, at)
+        start = at + _TAG_SIZE
+        at = start + (word & _OLD_LENGTH)
+        if at > len(area) or (word & _OLD_LONG and start == at):
+            raise _bad(f"old tagged column {number} from {start} to {at} of {len(area)}")
+        derived = bool(word & _OLD_DERIVED)
+        before = found.get((derived, number))
+        instances = () if before is None else before.instances
+        if word & _OLD_LONG:
+            instances += (Instance(area[start + 1 : at], bool(area[start] & 1)),)
+        elif not word & _OLD_NULL:
+            instances += (Instance(area[start:at]),)
+        found[derived, number] = Tagged(number, instances, LONG if word & _OLD_LONG else 0, derived)
+    return list(found.values())
+
+
+def instances_of(number: int, header: int, data: bytes) -> tuple[Instance, ...]:
+    """Return the instances of a tagged column from its header byte and the data behind it; -358."""
     if header & NULL:
         return ()
     if not header & MULTI:

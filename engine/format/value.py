@@ -3,7 +3,8 @@
     Bit                 bool; FF or 00
     integers            int, little-endian
     IEEESingle, Double  float
-    DateTime            datetime (naive values are UTC), or a float of days since 1899-12-30; read back as the float
+    DateTime            datetime (naive values are UTC), or a float of days since 1899-12-30; `decode_value` gives the
+                        float, `decoder` the time
     GUID                uuid.UUID, mixed-endian
     Text, LongText      str in the column's code page (1200 is UTF-16LE), without terminator
     Binary, LongBinary  bytes
@@ -20,7 +21,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from engine.errors import Err, EseError
-from engine.format.column import UNICODE, ColumnType
+from engine.format.column import ASCII, UNICODE, ColumnType
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +30,11 @@ Value: TypeAlias = bool | int | float | str | bytes | uuid.UUID | datetime
 """What a column can be given; reading gives the same kinds but datetime."""
 
 OLE_EPOCH: Final = datetime(1899, 12, 30, tzinfo=UTC)
+FILETIME_EPOCH: Final = datetime(1601, 1, 1, tzinfo=UTC)
 _DAY: Final = timedelta(days=1)
+_LEAST_DATE: Final = 1e-100
+_TICKS = struct.Struct("<q")
+_DOUBLE = struct.Struct("<d")
 _GUID_SIZE: Final = 16
 
 STRUCT_CODES: Final[dict[ColumnType, str]] = {
@@ -79,6 +84,22 @@ def codec(code_page: int) -> str:
     except LookupError:
         raise EseError.from_code(Err.FeatureNotAvailable, f"no codec for code page {code_page}") from None
     return name
+
+
+def date_time(days: float) -> datetime | float:
+    """Return the UTC time of a stored DateTime, or the number itself when it is none.
+
+    Many programs keep a FILETIME in such columns, an integer of 100 ns since 1601.  Taken as a double that is a
+    number next to nothing, which no date is: it is told apart without doubt.
+    """
+    if days and abs(days) < _LEAST_DATE:
+        ticks = _TICKS.unpack(_DOUBLE.pack(days))[0]
+        try:
+            return FILETIME_EPOCH + timedelta(microseconds=ticks // 10) if ticks > 0 else days
+        except OverflowError:
+            return days
+    found = from_ole_date(days)
+    return days if found is None else found
 
 
 def _bit(value: Any) -> bytes:
@@ -159,3 +180,39 @@ def decode_value(raw: bytes, kind: ColumnType, code_page: int = 0) -> Value:
             return raw[: len(raw) & ~1].decode("utf-16-le", "surrogatepass")
         return raw.decode(codec(code_page or 1252), "replace")
     return bytes(raw)
+
+
+def _from_utf16(raw: bytes) -> str:
+    try:
+        return raw.decode("utf-16-le")
+    except UnicodeDecodeError:
+        return raw[: len(raw) & ~1].decode("utf-16-le", "surrogatepass")
+
+
+def _from_code_page(code_page: int) -> Callable[[bytes], str]:
+    name = codec(code_page or ASCII)
+    return lambda raw: raw.decode(name, "replace")
+
+
+def _from_guid(raw: bytes) -> uuid.UUID:
+    return uuid.UUID(bytes_le=raw)
+
+
+def decoder(kind: ColumnType, code_page: int = 0) -> Callable[[bytes], Value]:
+    """Return a quick `decode_value` for one column, with dates as times; -1001 for a code page without codec.
+
+    The function raises one of `CONVERSION_ERRORS` or IndexError for bytes that do not fit.
+    """
+    code = STRUCT_CODES.get(kind)
+    if kind is ColumnType.DATE_TIME:
+        return lambda raw: date_time(_DOUBLE.unpack(raw)[0])
+    if code is not None:
+        unpack = struct.Struct("<" + code).unpack
+        return lambda raw: unpack(raw)[0]
+    if kind is ColumnType.BIT:
+        return lambda raw: raw[0] != 0
+    if kind is ColumnType.GUID:
+        return _from_guid
+    if kind.is_text:
+        return _from_utf16 if code_page == UNICODE else _from_code_page(code_page)
+    return bytes

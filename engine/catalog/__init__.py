@@ -1,0 +1,8 @@
+"""The catalog of a database: what tables, columns and indexes there are, and where their trees begin."""
+
+from __future__ import annotations
+
+from engine.catalog.defs import IndexColumn, IndexDef, TableDef
+from engine.catalog.reader import read_catalog
+
+__all__ = ["IndexColumn", "IndexDef", "TableDef", "read_catalog"]

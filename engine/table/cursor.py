@@ -1,0 +1,266 @@
+"""A cursor: a place in an index, moved by search and by steps.
+
+    seek     EQ  the first entry with the key              GE  the first at it or behind
+             GT  the first behind                          LE  the last at it or before      LT  the last before
+    fewer values than the index has columns match all keys that begin with them
+    range    entries from one key to another, in the order of the index
+
+"Before" and "behind" are those of the index: in a descending column the greater value comes first.
+
+Source: jet-api reference 6.4; database reference 3.5, 7.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Final
+
+from engine.errors import Err, EseError
+from engine.findings import UnitKind
+from engine.format.value import CONVERSION_ERRORS, encoder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from engine.btree.leaf import Leaf
+    from engine.catalog import IndexDef
+    from engine.format.page import Page
+    from engine.table.row import Row
+    from engine.table.table import Table
+
+_HIGHEST: Final = b"\xff"
+
+
+class Seek(Enum):
+    """Which entry a search wants."""
+
+    EQ = "=="
+    GE = ">="
+    GT = ">"
+    LE = "<="
+    LT = "<"
+
+
+def successor(key: bytes) -> bytes | None:
+    """Return the least bytes above everything that begins with `key`; None when there are none."""
+    cut = key.rstrip(_HIGHEST)
+    return cut[:-1] + bytes((cut[-1] + 1,)) if cut else None
+
+
+class Cursor:
+    """A place in an index; before the first entry until it is moved.
+
+    `index` is None for a table without primary index, whose rows are kept by a number.
+    """
+
+    def __init__(self, table: Table, index: IndexDef | None) -> None:
+        self.table = table
+        self.index = index
+        self._primary = index is None or index.primary
+        self._tree = table.tree if index is None else table.index_tree(index)
+        self._leaf: Leaf | None = None
+        self._at = 0
+        self._behind = False
+        """Without a leaf: whether the place is behind the last entry rather than before the first."""
+        self._walk: Iterator[Page] | None = None
+        self._backward = False
+
+    def __repr__(self) -> str:
+        name = "primary order" if self.index is None else self.index.name
+        return f"<Cursor of {self.table.name} in {name}>"
+
+    @property
+    def positioned(self) -> bool:
+        """Whether the cursor is at an entry."""
+        return self._leaf is not None
+
+    @property
+    def key(self) -> bytes:
+        """Key of the current entry; -1603 without one."""
+        return self._current().keys[self._at]
+
+    @property
+    def bookmark(self) -> bytes:
+        """Primary key of the current row; -1603 without one."""
+        leaf = self._current()
+        return leaf.keys[self._at] if self._primary else leaf.value(self._at)
+
+    @property
+    def row(self) -> Row:
+        """The current row; -1603 without one, -1601 when the entry names a row that is not there."""
+        leaf = self._current()
+        if self._primary:
+            return self.table.row(leaf, self._at)
+        return self.table.fetch(leaf.value(self._at))
+
+    def seek(self, *key: Any, match: Seek = Seek.EQ) -> bool:
+        """Go to an entry by the values of the index's columns, or of the first few; return whether it exists.
+
+        A failed search leaves the cursor without a row.  -1003 for a value that does not fit its column, -1001 for
+        Unicode text, whose keys need the tables of Windows.
+        """
+        return self.seek_key(self.make_key(*key), match, partial=self._is_partial(key))
+
+    def _is_partial(self, key: tuple[Any, ...]) -> bool:
+        return self.index is not None and len(key) < len(self.index.columns)
+
+    def make_key(self, *key: Any) -> bytes:
+        """Return the key bytes of the values of the first columns of the index; errors as `seek`."""
+        index = self.index
+        if index is None or len(key) > len(index.columns) or not key:
+            raise EseError.from_code(Err.InvalidParameter, f"{len(key)} values for a key of {self!r}")
+        raw: list[bytes | None] = []
+        for value, part in zip(key, index.columns, strict=False):
+            column = part.column
+            try:
+                raw.append(None if value is None else encoder(column.type, column.code_page)(value))
+            except CONVERSION_ERRORS as error:
+                raise EseError.from_code(Err.InvalidParameter, f"column {column.name}: {error}") from None
+        return index.key(raw)
+
+    def seek_key(self, key: bytes, match: Seek = Seek.EQ, *, partial: bool = False) -> bool:
+        """Go to an entry by key bytes; with `partial` they stand for all keys that begin with them."""
+        if match in (Seek.GT, Seek.LE):
+            behind = successor(key) if partial else key + b"\0"
+            found = self.last() and self._end() if behind is None else self._to(behind)
+            return self.move(-1) if match is Seek.LE else found
+        found = self._to(key)
+        if match is Seek.LT:
+            return self.move(-1)
+        if match is Seek.EQ and found and not (self.key.startswith(key) if partial else self.key == key):
+            self._leave(behind=False)
+            return False
+        return found
+
+    def goto(self, bookmark: bytes) -> bool:
+        """Go to the row of a bookmark; return whether it exists.  -1312 for a cursor in a secondary index."""
+        if not self._primary:
+            raise EseError.from_code(Err.IllegalOperation, "bookmarks are those of the primary order")
+        return self.seek_key(bookmark)
+
+    def first(self) -> bool:
+        """Go to the first entry; return whether there is one."""
+        self._leave(behind=False)
+        return self.move(1)
+
+    def last(self) -> bool:
+        """Go to the last entry; return whether there is one."""
+        self._leave(behind=True)
+        return self.move(-1)
+
+    def move(self, n: int = 1) -> bool:
+        """Go `n` entries on (back, if negative); return whether there is one.
+
+        From before the first entry one step leads to the first, from behind the last one step back to the last.
+        """
+        for _ in range(abs(n)):
+            if not self._step(backward=n < 0):
+                return False
+        return self._leaf is not None
+
+    def __iter__(self) -> Iterator[Row]:
+        """Yield the rows from the first entry on; entries whose row cannot be had become findings."""
+        self._leave(behind=False)
+        while self._step(backward=False):
+            row = self._row_or_finding()
+            if row is not None:
+                yield row
+
+    def entries(self) -> Iterator[tuple[bytes, bytes]]:
+        """Yield (key, bookmark) of all entries in order; the cursor stays where it is."""
+        for key, data in self._tree.entries():
+            yield key, key if self._primary else data
+
+    def range(self, lower: Any = None, upper: Any = None, inclusive: bool = True) -> Iterator[Row]:  # noqa: FBT001, FBT002
+        """Yield the rows from `lower` to `upper`: values of the first columns (a tuple for several); None: no bound.
+
+        `inclusive` says whether entries at `upper` belong to the range.  Errors as `seek`.
+        """
+        end: bytes | None = None
+        if upper is not None:
+            values = upper if isinstance(upper, tuple) else (upper,)
+            end = self.make_key(*values)
+            if inclusive:
+                end = successor(end) if self._is_partial(values) else end + b"\0"
+        found = self.first() if lower is None else self.seek(*_several(lower), match=Seek.GE)
+        return self._rows(found, end)
+
+    def _rows(self, found: bool, end: bytes | None) -> Iterator[Row]:  # noqa: FBT001
+        while found and (end is None or self.key < end):
+            row = self._row_or_finding()
+            if row is not None:
+                yield row
+            found = self._step(backward=False)
+
+    def _row_or_finding(self) -> Row | None:
+        try:
+            return self.row
+        except EseError as error:
+            page = self._current().page
+            self._tree.report(error.located(page=page.pgno), page.pgno, kind=UnitKind.RECORD, line=self._at)
+            return None
+
+    def _current(self) -> Leaf:
+        if self._leaf is None:
+            raise EseError.from_code(Err.NoCurrentRecord, f"{self!r}")
+        return self._leaf
+
+    def _leave(self, *, behind: bool) -> None:
+        self._leaf, self._walk, self._behind = None, None, behind
+
+    def _end(self) -> bool:
+        self._leave(behind=True)
+        return False
+
+    def _to(self, key: bytes) -> bool:
+        """Go to the first entry whose key is >= `key`; behind the last when there is none."""
+        self._walk, self._backward = self._tree.leaves(key), False
+        for page in self._walk:
+            leaf = self._tree.parsed(page)
+            at = 0 if leaf is None else leaf.first_at_least(key)
+            if leaf is not None and at < len(leaf):
+                self._leaf, self._at = leaf, at
+                return True
+        return self._end()
+
+    def _step(self, *, backward: bool) -> bool:
+        """Go one entry on or back."""
+        leaf = self._leaf
+        if leaf is not None:
+            at = self._at - 1 if backward else self._at + 1
+            if 0 <= at < len(leaf):
+                self._at = at
+                return True
+        elif self._behind != backward:
+            return False
+        walk = self._towards(leaf, backward=backward)
+        for page in walk:
+            following = self._tree.parsed(page)
+            if following is not None and len(following):
+                self._leaf, self._at = following, len(following) - 1 if backward else 0
+                return True
+        self._leave(behind=not backward)
+        return False
+
+    def _towards(self, leaf: Leaf | None, *, backward: bool) -> Iterator[Page]:
+        """Return the leaves that follow the current one in a direction."""
+        if self._walk is None or self._backward != backward:
+            self._backward = backward
+            if leaf is None:
+                self._walk = self._tree.leaves(reverse=backward)
+            else:
+                self._walk = self._tree.leaves(self._search(leaf, backward=backward), reverse=backward)
+                for page in self._walk:
+                    if page.pgno == leaf.page.pgno:
+                        break
+        return self._walk
+
+    @staticmethod
+    def _search(leaf: Leaf, *, backward: bool) -> bytes:
+        """Return what leads to this leaf or, in the direction of the walk, before it."""
+        # Equal keys of a non-unique tree are told apart by their data, which separators may hold.
+        return leaf.keys[0] + leaf.value(0) if backward else leaf.keys[0]
+
+
+def _several(key: Any) -> tuple[Any, ...]:
+    return key if isinstance(key, tuple) else (key,)
