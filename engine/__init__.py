@@ -22,12 +22,15 @@ if TYPE_CHECKING:
     from engine.params import Param, Parameters
     from engine.recovery.result import RecoveryResult
     from engine.session import AttachResult, Session
+    from engine.table import Cursor, Database, LongValue, Row, Seek, Table, Unreadable, open_database
     from engine.types import BackupOptions, InitOptions, LgPos, LogTime, Progress, Signature, TermOptions
 
 __all__ = [
     "AttachResult",
     "BackupOptions",
     "BackupResult",
+    "Cursor",
+    "Database",
     "Err",
     "EseError",
     "EseWarning",
@@ -40,19 +43,25 @@ __all__ = [
     "InstanceState",
     "LgPos",
     "LogTime",
+    "LongValue",
     "Param",
     "Parameters",
     "Progress",
     "RecoveryResult",
+    "Row",
+    "Seek",
     "Session",
     "Signature",
+    "Table",
     "TermOptions",
+    "Unreadable",
     "__version__",
     "checkpoint_info",
     "database_info",
     "error_string",
     "instances",
     "log_info",
+    "open_database",
 ]
 
 _HOMES = {
@@ -65,6 +74,7 @@ _HOMES = {
     "engine.params": ("Param", "Parameters"),
     "engine.recovery.result": ("RecoveryResult",),
     "engine.session": ("AttachResult", "Session"),
+    "engine.table": ("Cursor", "Database", "LongValue", "Row", "Seek", "Table", "Unreadable", "open_database"),
     "engine.types": ("BackupOptions", "InitOptions", "LgPos", "LogTime", "Progress", "Signature", "TermOptions"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
