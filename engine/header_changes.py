@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from engine.format.dbheader import DatabaseHeader, DbState
+from engine.format.dbheader import CREATE_UPDATE, DatabaseHeader, DbState
 from engine.types import LGPOS_MIN, BkInfo, BkInfoType, LgPos, LogTime, Signature
 
 if TYPE_CHECKING:
@@ -77,6 +77,31 @@ def attach(
         bkinfo_full_cur=_NO_BACKUP,
         bkinfo_snapshot_cur=_NO_BACKUP,
         dbid=dbid,
+        **fields,
+    )
+
+
+def created(
+    page_size: int, *, position: LgPos, dbid: int, sign_db: Signature, last: LogHeader, time: LogTime
+) -> DatabaseHeader:
+    """Return the header of a database that the log builds anew from its CreateDB record at `position`.
+
+    `last` is the last log there is: until that is replayed the database is not consistent.  SetDbVersion records
+    raise the level from the one that every new database begins with.
+    """
+    fields = _gen_max_fields(DatabaseHeader.create(page_size), last.generation, last.created)
+    return DatabaseHeader.create(
+        page_size,
+        sign_db=sign_db,
+        state=DbState.DIRTY_SHUTDOWN,
+        update_major=CREATE_UPDATE,
+        lgpos_attach=position,
+        logtime_attach=time,
+        dbid=dbid,
+        sign_log=last.signature,
+        gen_min_required=position.generation,
+        gen_min_consistent=position.generation,
+        gen_recovering=position.generation,
         **fields,
     )
 

@@ -17,8 +17,25 @@ from engine.format.checksum import correct_page, verify_batch, verify_page
 from engine.format.page import Page, page_offset
 
 if TYPE_CHECKING:
-    from engine.files.base import File
     from engine.format.checksum import BadUnit
+
+
+class File(Protocol):
+    """What is needed of a file: its path, its size in bytes, and reading."""
+
+    @property
+    def path(self) -> str:
+        """Where it lies."""
+
+    def size(self) -> int:
+        """Return the size in bytes."""
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        """Return up to `length` bytes; fewer only at the end."""
+
+    def close(self) -> None:
+        """Close it."""
+
 
 DEFAULT_CACHE_BYTES: Final = 32 * 1024 * 1024
 """Bytes of pages that a source keeps unless told otherwise."""

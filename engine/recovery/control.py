@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from engine import header_changes
 from engine.errors import Err, EseError
 from engine.files.base import FileKind
-from engine.format.dbheader import DbState
+from engine.format.dbheader import DbState, HeaderRead, HeaderSource
 from engine.format.lr import (
     AttachDB,
     Backup2,
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from engine.env import Environment
     from engine.events import EventLog
     from engine.format.attachinfo import AttachInfo
-    from engine.format.dbheader import DatabaseHeader, HeaderRead
+    from engine.format.dbheader import DatabaseHeader
     from engine.format.logheader import LogHeader
     from engine.format.lr import Record
     from engine.log.records import LogRecord
@@ -108,6 +108,8 @@ class ReplayedHeader:
     header: DatabaseHeader
     attach_consistent: LgPos
     pages: ReplayedPages
+    anew: bool = False
+    """The log builds it from its first page on: its file is made when the replay is written."""
 
     @property
     def on_disk(self) -> DatabaseHeader:
@@ -137,6 +139,8 @@ class ControlReplay:
     resolve: Callable[[str, Named], str]
     lowest: int
     """Lowest generation that is replayed."""
+    highest: LogHeader
+    """Header of the last log."""
     attached: dict[int, ReplayedHeader] = field(default_factory=dict)
     passed: dict[int, Passed] = field(default_factory=dict)
     finished: dict[str, ReplayedHeader] = field(default_factory=dict)
@@ -313,11 +317,14 @@ class ControlReplay:
         if stat is None or stat.kind is not FileKind.FILE:
             return Verdict.MISSING
         try:
-            return read_header(self.env.fs, path)
+            read = read_header(self.env.fs, path)
         except EseError as error:
-            if error.code in (Err.DatabaseCorrupted, Err.InvalidDatabaseVersion, Err.FileAccessDenied):
+            if error.code == Err.DatabaseCorrupted:
                 return Verdict.UNREADABLE
             raise
+        if read.source is HeaderSource.SHADOW:
+            self.events.report(456, path, str(read.header.page_size))
+        return read
 
     def _check_ranges(self, path: str, header: DatabaseHeader) -> None:
         if header.is_backup_copy:
@@ -339,28 +346,44 @@ class ControlReplay:
     def _create(self, record: CreateDB, found: LogRecord, log: LogHeader) -> None:
         """Meet a CreateDB: a database that it made takes part, one that came further is passed over.
 
-        -550 for one that is not there: it would have to be built anew from its first page.
+        One that is gone, never came beyond its creation, or has no readable header is built anew.
         """
         named = Named(record.dbid, record.path, found.pos, LGPOS_MIN, record.sign_db, log.signature)
         self.passed.pop(named.dbid, None)
         path = self.resolve(named.path, named)
         read = self._read(path)
-        verdict = read if isinstance(read, Verdict) else judge(named, read.header, log.signature, path)
-        if verdict is Verdict.NOW and not isinstance(read, Verdict):
+        if isinstance(read, Verdict):
+            self._build_anew(named, path, log)
+            return
+        verdict = judge(named, read.header, log.signature, path)
+        if verdict is Verdict.UNREADABLE:
+            self._build_anew(named, path, log)
+        elif verdict is Verdict.NOW:
             self._let_go(named.dbid)
             self._check_ranges(path, read.header)
             self._take(named._replace(sign_log=None), path, read, read.header, log)
-            return
-        if verdict in (Verdict.MISSING, Verdict.UNREADABLE):
-            raise EseError.from_code(
-                Err.DatabaseDirtyShutdown,
-                f"the replay would have to build the database anew from CreateDB at {found.pos}",
-                path=path,
-                generation=found.pos.generation,
-                segment=found.pos.segment,
-                hint=_HINT,
-            )
-        self.passed[named.dbid] = Passed(named, path, verdict)
+        else:
+            self.passed[named.dbid] = Passed(named, path, verdict)
+
+    def _build_anew(self, named: Named, path: str, log: LogHeader) -> None:
+        """Begin a database from nothing; its header needs every log from here to the last one."""
+        self._let_go(named.dbid)
+        header = header_changes.created(
+            log.page_size,
+            position=named.position,
+            dbid=named.dbid,
+            sign_db=named.sign_db,
+            last=self.highest,
+            time=self.env.log_time(),
+        )
+        pages = ReplayedPages(
+            self.env.fs, path, header.page_size, attach_position=named.position, dbtime=0, objid=0, anew=True
+        )
+        pages.cache.tolerant = True
+        read = HeaderRead(header, HeaderSource.PRIMARY, ())
+        self.attached[named.dbid] = ReplayedHeader(path, named.dbid, read, header, LGPOS_MIN, pages, anew=True)
+        self.pages.databases[named.dbid] = pages
+        self.events.report(325, str(named.dbid), path, "0", "", "", "")
 
     # -- detach --
 
@@ -388,6 +411,3 @@ class ControlReplay:
             database.header, position=position, time=self.env.log_time()
         ).replace(gen_recovering=0, dbtime_dirtied=database.pages.dbtime_last, objid_last=database.pages.objid_last)
         self.finished[database.path] = database
-
-
-_HINT = "restore it from a backup, or recover with esentutl /r on Windows"

@@ -4,6 +4,8 @@ Until the whole log has been replayed nothing is written to the file: changed pa
 unnamed temporary file.  So a replay that has to be refused has changed nothing, and a database can be looked at as
 it would be after recovery.  `write_back` brings the pages into the file in the end.
 
+A database that the log builds anew, from its CreateDB record on, has no file below: `NoFile` stands for it.
+
 Source: log reference 3.1, 3.2, 3.6, 3.11.
 """
 
@@ -20,27 +22,55 @@ from engine.space import owned_pages
 if TYPE_CHECKING:
     from engine.errors import EseError
     from engine.files.base import File, FileSystem
+    from engine.pages.source import File as Readable
     from engine.types import LgPos
 
 CACHE_BYTES: Final = 32 * 1024 * 1024
 """Bytes of pages that are kept decoded; the rest goes to the temporary file."""
 
 
+class NoFile:
+    """The empty file below a database that is built anew."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def size(self) -> int:
+        """Return 0."""
+        return 0
+
+    def read_at(self, offset: int, length: int) -> bytes:  # noqa: ARG002 - a file's method
+        """Return nothing."""
+        return b""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
 class ReplayedPages:
     """Pages of a database that takes part in a replay: a `engine.recovery.replay.ReplayedDatabase`.
 
     `attach_position` is its lgposAttach: records at or before it are not for it.  `dbtime_last` and `objid_last`
-    begin at the greater of what its header and the list of attached databases say.
+    begin at the greater of what its header and the list of attached databases say.  `anew`: whatever lies at `path` is
+    not looked at.
     """
 
     def __init__(
-        self, fs: FileSystem, path: str, page_size: int, *, attach_position: LgPos, dbtime: int, objid: int
+        self,
+        fs: FileSystem,
+        path: str,
+        page_size: int,
+        *,
+        attach_position: LgPos,
+        dbtime: int,
+        objid: int,
+        anew: bool = False,
     ) -> None:
         self.attach_position = attach_position
         self.dbtime_last = dbtime
         self.objid_last = objid
-        self._file = fs.open(path, OpenMode.READ)
-        self._page_size = page_size
+        self._file: Readable = NoFile(path) if anew else fs.open(path, OpenMode.READ)
+        self.page_size = page_size
         self.spilled = SpilledPages(FilePages(self._file, page_size, cache_bytes=4 * 1024 * 1024))
         self.cache = PageCache(
             path,
@@ -102,10 +132,10 @@ class ReplayedPages:
         """
         self.cache.flush()
         for pgno in self.spilled.written():
-            target.write_at(page_offset(pgno, self._page_size), self.spilled.read(pgno))
+            target.write_at(page_offset(pgno, self.page_size), self.spilled.read(pgno))
         # The pages are on the disk before a header says that the database is clean.
         target.fsync()
-        end = page_offset(owned_pages(target, self._page_size).last + 1, self._page_size)
+        end = page_offset(owned_pages(target, self.page_size).last + 1, self.page_size)
         if target.size() != end:
             target.truncate(end)
             target.fsync()

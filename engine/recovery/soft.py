@@ -25,10 +25,12 @@ from engine.errors import Err, EseError
 from engine.files.base import OpenMode
 from engine.format.attachinfo import AttachInfo
 from engine.format.lr import RecoveryQuit2, RecoveryUndo2, ShutDownMark
+from engine.format.page import HEADER_PAGES, page_offset
 from engine.format.versions import LOG_VERSION_ACCUMULATED_CHECKSUM
 from engine.header_changes import clean_shutdown
-from engine.header_file import first_to_write, read_header
+from engine.header_file import first_to_write, read_header, write_header
 from engine.log.paths import folder_of, join
+from engine.log.tail import report_corruption
 from engine.recovery.control import ControlReplay, ReplayedHeader
 from engine.recovery.result import RecoveryResult
 from engine.recovery.undo import undo_all
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 
     from engine.env import Environment
     from engine.events import EventLog
+    from engine.files.base import FileSystem
     from engine.format.checkpoint import Checkpoint
     from engine.format.dbheader import DatabaseHeader
     from engine.format.logheader import LogHeader
@@ -90,7 +93,7 @@ class Recovery:
         self.events.report(300)
         try:
             self._tell(Snt.BEGIN, 0)
-            state = ControlReplay(self.env, self.events, self._resolve, generations.start)
+            state = ControlReplay(self.env, self.events, self._resolve, generations.start, self._highest())
             self.state = state
             for generation in generations:
                 self._replay_generation(state, generation)
@@ -118,6 +121,10 @@ class Recovery:
         self.started = start
         return range(start.generation, highest + 1)
 
+    def _highest(self) -> LogHeader:
+        with self._open(max(self.stream.generations)) as log:
+            return log.header
+
     def _replay_generation(self, state: ControlReplay, generation: int) -> None:
         with self._open(generation) as log:
             self._check_link(log)
@@ -129,6 +136,8 @@ class Recovery:
             is_last = generation == max(self.stream.generations)
             counted: Counter[str] = Counter()
             # The end of the last log may be torn; what is to be mended there is known already.
+            if not is_last and log.scan().corruption is not None:
+                report_corruption(self.events, log.path, log.scan())
             for record in log.records(self.started if first else None, strict=not is_last):
                 counted[record.record.type.name] += 1
                 state.apply(record, log.header)
@@ -222,14 +231,16 @@ class Recovery:
             return self.env.fs.absolute(mapped)
         if _is_native(path) and self.env.fs.stat(path) is not None:
             return path
-        wanted = path.replace("\\", "/").rsplit("/", 1)[-1].lower()
+        name = path.replace("\\", "/").rsplit("/", 1)[-1]
+        beside = join(self.stream.folder, name)
         for entry in self.env.fs.list(self.stream.folder):
-            if entry.name.lower() == wanted:
-                candidate = join(self.stream.folder, entry.name)
+            if entry.name.lower() == name.lower():
+                candidate = beside = join(self.stream.folder, entry.name)
                 header = self._header_of(candidate)
                 if header is not None and header.sign_db == named.sign_db:
                     return candidate
-        return path
+        # A folder of another system: what the log builds anew is built beside the log.
+        return path if _is_native(path) and self.env.fs.stat(folder_of(path)) is not None else beside
 
     def _header_of(self, path: str) -> DatabaseHeader | None:
         try:
@@ -262,11 +273,11 @@ class Recovery:
                 )
         for passed in state.passed.values():
             if not passed.verdict.harmless:
-                self.events.report(494, str(Err.AttachedDatabaseMismatch), passed.path)
+                self.events.report(494, str(Err.AttachedDatabaseMismatch), passed.named.path)
                 raise EseError.from_code(
                     Err.AttachedDatabaseMismatch,
                     f"attached at {passed.named.position}: {passed.verdict.value}",
-                    path=passed.path,
+                    path=passed.named.path,
                     event_id=494,
                     hint="say where the database lies now, or put it back",
                 )
@@ -306,6 +317,9 @@ class Recovery:
     def _finish(
         self, state: ControlReplay, writer: LogWriter, checkpoint: CheckpointFile, bond: Bond
     ) -> RecoveryResult:
+        for each in (*state.finished.values(), *state.attached.values()):
+            if each.anew:
+                self._make_file(each)
         for each in state.finished.values():
             if each.header != each.on_disk:
                 self._write_pages(each)
@@ -360,12 +374,32 @@ class Recovery:
         writer.flush(fill=True)
         return ended
 
+    def _make_file(self, replayed: ReplayedHeader) -> None:
+        """Make the file of a database that was built anew: dirty, so that its pages may come later.
+
+        What lies there, a database whose header nobody can read, is kept under another name.
+        """
+        fs, path = self.env.fs, replayed.path
+        header = replayed.header.replace(
+            **{name: getattr(replayed.on_disk, name) for name in ("state", *_RANGE)}, lgpos_consistent=LGPOS_MIN
+        )
+        aside = f"{path}.building"
+        with fs.open(aside, OpenMode.CREATE) as file:
+            file.truncate((replayed.pages.spilled.last_page + HEADER_PAGES) * header.page_size)
+            write_header(file, header)
+        if fs.stat(path) is not None:
+            fs.rename(path, _free_name(fs, path))
+        fs.rename(aside, path)
+        # The name is on the disk before the log says that the database is consistent.
+        fs.fsync_directory(folder_of(path))
+
     def _write_pages(self, replayed: ReplayedHeader) -> None:
         """Bring the replayed pages into the database, and say which damaged ones the log has built anew."""
         pages = replayed.pages
         if not pages.changed:
             return
-        for pgno, error in pages.rebuilt.items():
+        for pgno, error in sorted(pages.rebuilt.items()):
+            self.events.report(474, replayed.path, *_place_of(error, pages.page_size), str(pgno))
             self.events.report(419, replayed.path, str(pgno), str(error.code), str(self.started), "")
         with self.env.fs.open(replayed.path, OpenMode.READ_WRITE) as target:
             pages.write_back(target)
@@ -398,6 +432,27 @@ class Recovery:
         answer = self.progress(Progress(Snp.RESTORE, snt, done, 100, "replay"))
         if snt in (Snt.BEGIN, Snt.PROGRESS) and (answer is False or (isinstance(answer, int) and answer < 0)):
             raise EseError.from_code(Err.CallbackFailed if answer is False else int(answer), "cancelled")
+
+
+def _place_of(error: EseError, page_size: int) -> tuple[str, ...]:
+    """Return offset, length, error and checksums as event 474 has them."""
+    offset = page_offset(error.page or 0, page_size)
+    sums = (f"[{each or 0:016x}]" for each in (error.stored, error.computed))
+    return f"{offset} (0x{offset:016x})", f"{page_size} (0x{page_size:08x})", str(error.code), *sums
+
+
+_RANGE = (
+    "gen_min_required", "gen_min_consistent", "gen_max_required", "gen_max_committed",
+    "logtime_gen_max_create", "logtime_gen_max_required",
+)  # fmt: skip
+
+
+def _free_name(fs: FileSystem, path: str) -> str:
+    """Return a name for a damaged file that is put away."""
+    number = 1
+    while fs.stat(f"{path}.damaged{number}") is not None:
+        number += 1
+    return f"{path}.damaged{number}"
 
 
 def _key(path: str) -> str:

@@ -18,9 +18,8 @@ from engine.format.dbheader import DatabaseHeader
 from engine.info import database_info
 from engine.instance import Instance
 from engine.log.stream import LogStream
-from engine.pages.mutable import MutablePage
-from engine.space import owned_pages
 from engine.verify import verify
+from tests.recovery.oracle_files import content, writable_copy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,13 +41,6 @@ often the file grew: the engine grows it step by step while it replays, here it 
 UNDO_INFO_ELSEWHERE: Final = {"uncommitted"}
 """The engine's cache wrote a page during undo and so logged some UndoInfo earlier: what follows lies elsewhere."""
 MARKS: Final = ("lgpos_consistent", "lgpos_detach", "lgpos_last_resize")
-
-
-def writable_copy(source: Path, target: Path) -> Path:
-    shutil.copytree(source, target)
-    for path in target.rglob("*"):
-        path.chmod(0o755 if path.is_dir() else 0o644)
-    return target
 
 
 def recover(folder: Path) -> None:
@@ -73,27 +65,6 @@ def recovery_records(folder: Path) -> list[lr.Record]:
                     found.append(each.record)
     ends = [at for at, record in enumerate(found) if isinstance(record, lr.RecoveryQuit2)]
     return found[1 : ends[0]] if ends else []
-
-
-def content(path: Path) -> dict[int, tuple[object, ...]]:
-    """Return what each owned page says, without order of blobs, write counters and version marks."""
-    size = database_info(path).page_size
-    with RealFileSystem().open(str(path)) as file:
-        last = owned_pages(file, size).last
-    data = path.read_bytes()
-    pages: dict[int, tuple[object, ...]] = {}
-    for pgno in range(1, last + 1):
-        piece = data[(pgno + 1) * size : (pgno + 2) * size]
-        if not any(piece):
-            continue
-        page = MutablePage.decode(piece, pgno)
-        if page.flags & 0x8:
-            pages[pgno] = ("empty", page.dbtime)
-            continue
-        nodes = tuple((flags & ~1, key, value) for flags, key, value in page.full())
-        flags = page.flags & 0x23FFF & ~0x2800
-        pages[pgno] = (page.dbtime, flags, page.prev, page.next, page.objid, page.free, page.external, nodes)
-    return pages
 
 
 @pytest.mark.oracle
