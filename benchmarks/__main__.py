@@ -18,6 +18,7 @@ PROGRAMS = (
     ("backup.py", (), ("--size", "64", "--large", "128", "--rounds", "3")),
     ("checksum.py", (), ("--size", "64", "--rounds", "3")),
     ("log_records.py", (), ("--segments", "128", "--rounds", "3")),
+    ("bench_rows.py", (), ("--rows", "20000", "--rounds", "1")),
 )
 """Each program with its options, in full and quick."""
 

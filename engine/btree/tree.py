@@ -16,7 +16,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from engine.btree.leaf import Fork, Leaf
-from engine.btree.walk import MOST_DEPTH, leaf_pages
+from engine.btree.walk import MOST_DEPTH, CrossLinkError, leaf_pages
 from engine.errors import Err, EseError
 from engine.findings import Findings, UnitKind, finding_of
 from engine.format.page import PageFlags
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _Parsed = TypeVar("_Parsed", Leaf, Fork)
 
-_NOT_OF_A_TREE: Final = PageFlags.EMPTY | PageFlags.PRE_INIT | PageFlags.SPACE_TREE
+_FREE: Final = PageFlags.EMPTY | PageFlags.PRE_INIT
 _MOST_PARSED: Final = 32
 """Pages a tree keeps in parsed form, for searches that follow each other closely."""
 
@@ -89,19 +89,21 @@ class Tree:
     def page(self, pgno: int) -> Page:
         """Return a page of this tree.
 
-        The errors of `PageSource.page`, and -327 for a page that is not of this tree: free, of a space tree, of
-        another object, or a root where there should be none.
+        The errors of `PageSource.page`; -327 for a page that is free; `CrossLinkError`, also -327, for one that has
+        another owner or another place: of another object, of a space tree, or a root where there should be none.
         """
         page = self.pages.page(pgno)
         header = page.header
         if self.objid is None and pgno == self.root:
             self.objid = header.objid
-        if header.flags & _NOT_OF_A_TREE:
-            raise page.error(Err.BadPageLink, f"a page with flags {int(header.flags):#x} is not in use by this tree")
+        if header.flags & _FREE:
+            raise page.error(Err.BadPageLink, f"a page with flags {int(header.flags):#x} is not in use")
         if header.objid != self.objid:
-            raise page.error(Err.BadPageLink, f"the page belongs to object {header.objid}, the tree is {self.objid}")
+            raise CrossLinkError(f"the page belongs to object {header.objid}, not to {self.objid}", page)
+        if header.flags & PageFlags.SPACE_TREE:
+            raise CrossLinkError("the page is part of a space tree", page)
         if bool(header.flags & PageFlags.ROOT) != (pgno == self.root):
-            raise page.error(Err.BadPageLink, "a root within a tree" if pgno != self.root else "not a root")
+            raise CrossLinkError("a root within a tree" if pgno != self.root else "not a root", page)
         return page
 
     def leaf(self, page: Page) -> Leaf:

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from engine.errors import Err, EseError
+from engine.errors import CorruptionError, Err, EseError, error_string
 from engine.format.page import PageFlags
 
 if TYPE_CHECKING:
@@ -33,12 +33,19 @@ MOST_DEPTH: Final = 32
 _AHEAD_BYTES: Final = 1 << 20
 _PIECE_SHIFT: Final = 15
 _PIECE_MASK: Final = (1 << _PIECE_SHIFT - 3) - 1
-_LINK_CODES: Final = (Err.BadPageLink, Err.BadParentPageLink)
 
 
 _END: Final = 0
 _GAP: Final = -1
 """Stands for the leaves of a parent that cannot be read."""
+
+
+class CrossLinkError(CorruptionError):
+    """A link leads to a page of another tree, or to one that is in two places of this tree: -327."""
+
+    def __init__(self, message: str, page: Page) -> None:
+        text = f"{error_string(Err.BadPageLink)}: {message}"
+        super().__init__(text, code=Err.BadPageLink, path=page.path, page=page.pgno)
 
 
 class _Seen:
@@ -132,7 +139,7 @@ class _Walk:
             page = self._tree.page(pgno)
         except EseError as error:
             self._tree.report(error, pgno)
-            self._ended = error.code in _LINK_CODES
+            self._ended = isinstance(error, CrossLinkError)
             return None
         if not page.is_leaf:
             self._end(pgno, "an internal page among the leaves")
@@ -155,7 +162,7 @@ class _Walk:
         try:
             other = tree.page(link)
         except EseError as error:
-            if error.code in _LINK_CODES:
+            if isinstance(error, CrossLinkError):
                 return link  # the walk ends there
             tree.report(error, link)
             return wanted
@@ -214,7 +221,7 @@ class _Walk:
             return self._tree.page(pgno)
         except EseError as error:
             self._tree.report(error, pgno)
-            self._ended = error.code in _LINK_CODES
+            self._ended = isinstance(error, CrossLinkError)
             return None
 
     def _with_reading_ahead(self, children: Sequence[int]) -> Iterator[int]:

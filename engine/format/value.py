@@ -32,6 +32,8 @@ Value: TypeAlias = bool | int | float | str | bytes | uuid.UUID | datetime
 OLE_EPOCH: Final = datetime(1899, 12, 30, tzinfo=UTC)
 FILETIME_EPOCH: Final = datetime(1601, 1, 1, tzinfo=UTC)
 _DAY: Final = timedelta(days=1)
+_LAST_DAY: Final = 2_958_465
+"""9999-12-31."""
 _LEAST_DATE: Final = 1e-100
 _TICKS = struct.Struct("<q")
 _DOUBLE = struct.Struct("<d")
@@ -92,6 +94,8 @@ def date_time(days: float) -> datetime | float:
     Many programs keep a FILETIME in such columns, an integer of 100 ns since 1601.  Taken as a double that is a
     number next to nothing, which no date is: it is told apart without doubt.
     """
+    if 1 <= days < _LAST_DAY:
+        return OLE_EPOCH + timedelta(days=days)
     if days and abs(days) < _LEAST_DATE:
         ticks = _TICKS.unpack(_DOUBLE.pack(days))[0]
         try:

@@ -11,7 +11,7 @@ Source: database reference 6.1-6.5.
 from __future__ import annotations
 
 import struct
-from functools import lru_cache
+from functools import lru_cache, partial
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -112,10 +112,20 @@ class RowDecoder:
     """
 
     def __init__(
-        self, columns: Sequence[ColumnDef], page_size: int, long_values: LongValues, *, raw: bool = False
+        self,
+        columns: Sequence[ColumnDef],
+        page_size: int,
+        long_values: LongValues,
+        *,
+        raw: bool = False,
+        careful: bool = False,
     ) -> None:
         self.pending = False
         self._raw = raw
+        self._careful = careful
+        # Conversions that cannot fail cost a call each: the few rows that need them are decoded a second time.
+        self._again = None if careful else partial(RowDecoder, columns, page_size, long_values, raw=raw, careful=True)
+        self._second: RowDecoder | None = None
         self._large = is_large(page_size)
         self._long_values = long_values
         order = sorted(range(len(columns)), key=lambda place: _storage_order(columns[place]))
@@ -142,15 +152,16 @@ class RowDecoder:
         if self._raw:
             return _identity
         try:
-            return _careful(decoder(column.type, column.code_page), column)
+            convert = decoder(column.type, column.code_page)
         except EseError as error:
             told = error
             return lambda raw: Unreadable.of(told, raw)
+        return _careful(convert, column) if self._careful else convert
 
     def _default(self, column: ColumnDef, place: int) -> Any:
         if column.default is None or column.flags & ColumnFlags.USER_DEFINED_DEFAULT:
             return None
-        value = self._converters[place](column.default)
+        value = _careful(self._converters[place], column)(column.default)
         return (value,) if column.multi_valued else value
 
     def _tagged_plan(self, column: ColumnDef, place: int) -> _Tagged:
@@ -199,11 +210,23 @@ class RowDecoder:
             return code, None
         return f"{column.size}s", None if column.type.is_binary else self._converters[place]
 
-    def decode(self, data: bytes, start: int, end: int, *, old: bool = False) -> tuple[Any, ...]:  # noqa: C901 - a call a part would cost as much as the part
+    def decode(self, data: bytes, start: int, end: int, *, old: bool = False) -> tuple[Any, ...]:
         """Decode the record at `data[start:end]`; -358 when it makes no sense.
 
         `old` is the format of pages without the flag for new records.
         """
+        try:
+            return self._decode(data, start, end, old)
+        except _FAILURES:
+            if self._again is None:
+                raise
+            if self._second is None:
+                self._second = self._again()
+            values = self._second.decode(data, start, end, old=old)
+            self.pending = self._second.pending
+            return values
+
+    def _decode(self, data: bytes, start: int, end: int, old: bool) -> tuple[Any, ...]:  # noqa: C901, FBT001 - a call a part would cost as much as the part
         self.pending = False
         if end - start < _HEAD:
             raise _bad(f"{end - start} bytes")
