@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from engine.info import checkpoint_info, database_info, log_info
     from engine.instance import Instance, InstanceState, instances
     from engine.params import Param, Parameters
+    from engine.recovery.memory import Recovered, RecoveredDatabase, open_recovered
     from engine.recovery.result import RecoveryResult
     from engine.session import AttachResult, Session
     from engine.table import Cursor, Database, LongValue, Row, Seek, Table, Unreadable, open_database
@@ -47,6 +48,8 @@ __all__ = [
     "Param",
     "Parameters",
     "Progress",
+    "Recovered",
+    "RecoveredDatabase",
     "RecoveryResult",
     "Row",
     "Seek",
@@ -62,6 +65,7 @@ __all__ = [
     "instances",
     "log_info",
     "open_database",
+    "open_recovered",
 ]
 
 _HOMES = {
@@ -72,6 +76,7 @@ _HOMES = {
     "engine.info": ("checkpoint_info", "database_info", "log_info"),
     "engine.instance": ("Instance", "InstanceState", "instances"),
     "engine.params": ("Param", "Parameters"),
+    "engine.recovery.memory": ("Recovered", "RecoveredDatabase", "open_recovered"),
     "engine.recovery.result": ("RecoveryResult",),
     "engine.session": ("AttachResult", "Session"),
     "engine.table": ("Cursor", "Database", "LongValue", "Row", "Seek", "Table", "Unreadable", "open_database"),

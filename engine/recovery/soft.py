@@ -79,6 +79,8 @@ class Recovery:
     """Header of the last log that was replayed."""
     accumulated: int = 0
     """XOR of the segment checksums of that log."""
+    last_record: LgPos = LGPOS_MIN
+    """Place of the last record that was replayed, fillers included."""
 
     # -- replay --
 
@@ -141,6 +143,7 @@ class Recovery:
             for record in log.records(self.started if first else None, strict=not is_last):
                 counted[record.record.type.name] += 1
                 state.apply(record, log.header)
+                self.last_record = record.pos
             self._check_created(state, log)
             self.accumulated = log.scan().accumulated_checksum
             self.last = log.header
@@ -294,14 +297,14 @@ class Recovery:
                 dbtime=each.header.dbtime_dirtied,
                 objid_last=each.header.objid_last,
             )
-            for _, each in sorted(self._replayed().attached.items())
+            for _, each in sorted(self.replayed_state().attached.items())
         )
 
     # -- finish --
 
     def finish(self, writer: LogWriter, checkpoint: CheckpointFile, bond: Bond) -> RecoveryResult:
         """Close the replayed log; `writer` appends behind its last segment.  To be called once, after `replay`."""
-        state = self._replayed()
+        state = self.replayed_state()
         try:
             result = self._finish(state, writer, checkpoint, bond)
         except EseError as error:
@@ -420,7 +423,8 @@ class Recovery:
             consistent=replayed.attach_consistent,
         )
 
-    def _replayed(self) -> ControlReplay:
+    def replayed_state(self) -> ControlReplay:
+        """Return what `replay` has gathered."""
         if self.state is None:
             raise EseError.from_code(Err.InvalidParameter, "replay comes first")
         return self.state

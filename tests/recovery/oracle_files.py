@@ -32,11 +32,15 @@ def content(path: Path) -> dict[int, tuple[object, ...]]:
         piece = data[(pgno + 1) * size : (pgno + 2) * size]
         if not any(piece):
             continue
-        page = MutablePage.decode(piece, pgno)
-        if page.flags & 0x8:
-            pages[pgno] = ("empty", page.dbtime)
-            continue
-        nodes = tuple((flags & ~1, key, value) for flags, key, value in page.full())
-        flags = page.flags & 0x23FFF & ~0x2800
-        pages[pgno] = (page.dbtime, flags, page.prev, page.next, page.objid, page.free, page.external, nodes)
+        pages[pgno] = page_content(piece, pgno)
     return pages
+
+
+def page_content(piece: bytes, pgno: int) -> tuple[object, ...]:
+    """Return what one page says."""
+    page = MutablePage.decode(piece, pgno)
+    if page.flags & 0x8:
+        return ("empty", page.dbtime)
+    nodes = tuple((flags & ~1, key, value) for flags, key, value in page.full())
+    flags = page.flags & 0x23FFF & ~0x2800
+    return page.dbtime, flags, page.prev, page.next, page.objid, page.free, page.external, nodes
