@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from engine.events import Event, EventLog
     from engine.info import checkpoint_info, database_info, log_info
     from engine.instance import Instance, InstanceState, instances
+    from engine.instance.recovering import RecoverJob, recover
     from engine.params import Param, Parameters
     from engine.recovery.memory import Recovered, RecoveredDatabase, open_recovered
+    from engine.recovery.plan import RecoveryPlan, plan_recovery
     from engine.recovery.result import RecoveryResult
     from engine.session import AttachResult, Session
     from engine.table import Cursor, Database, LongValue, Row, Seek, Table, Unreadable, open_database
@@ -48,8 +50,10 @@ __all__ = [
     "Param",
     "Parameters",
     "Progress",
+    "RecoverJob",
     "Recovered",
     "RecoveredDatabase",
+    "RecoveryPlan",
     "RecoveryResult",
     "Row",
     "Seek",
@@ -66,6 +70,8 @@ __all__ = [
     "log_info",
     "open_database",
     "open_recovered",
+    "plan_recovery",
+    "recover",
 ]
 
 _HOMES = {
@@ -76,7 +82,9 @@ _HOMES = {
     "engine.info": ("checkpoint_info", "database_info", "log_info"),
     "engine.instance": ("Instance", "InstanceState", "instances"),
     "engine.params": ("Param", "Parameters"),
+    "engine.instance.recovering": ("RecoverJob", "recover"),
     "engine.recovery.memory": ("Recovered", "RecoveredDatabase", "open_recovered"),
+    "engine.recovery.plan": ("RecoveryPlan", "plan_recovery"),
     "engine.recovery.result": ("RecoveryResult",),
     "engine.session": ("AttachResult", "Session"),
     "engine.table": ("Cursor", "Database", "LongValue", "Row", "Seek", "Table", "Unreadable", "open_database"),

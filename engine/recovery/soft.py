@@ -28,10 +28,11 @@ from engine.format.lr import RecoveryQuit2, RecoveryUndo2, ShutDownMark
 from engine.format.page import HEADER_PAGES, page_offset
 from engine.format.versions import LOG_VERSION_ACCUMULATED_CHECKSUM
 from engine.header_changes import clean_shutdown
-from engine.header_file import first_to_write, read_header, write_header
+from engine.header_file import first_to_write, write_header
 from engine.log.paths import folder_of, join
 from engine.log.tail import report_corruption
 from engine.recovery.control import ControlReplay, ReplayedHeader
+from engine.recovery.places import Places
 from engine.recovery.result import RecoveryResult
 from engine.recovery.undo import undo_all
 from engine.types import LGPOS_MIN, LgPos, Progress, Snp, Snt
@@ -49,7 +50,6 @@ if TYPE_CHECKING:
     from engine.log.reader import LogFile
     from engine.log.stream import LogStream
     from engine.log.writer import LogWriter
-    from engine.recovery.attach_rule import Named
     from engine.types import ProgressCallback
 
 
@@ -95,7 +95,8 @@ class Recovery:
         self.events.report(300)
         try:
             self._tell(Snt.BEGIN, 0)
-            state = ControlReplay(self.env, self.events, self._resolve, generations.start, self._highest())
+            places = Places(self.env.fs, self.stream.folder, self.map_databases)
+            state = ControlReplay(self.env, self.events, places.find, generations.start, self._highest())
             self.state = state
             for generation in generations:
                 self._replay_generation(state, generation)
@@ -222,34 +223,6 @@ class Recovery:
             return header.attachments
         # The checkpoint of a clean end: nothing was attached there.
         return () if checkpoint is not None else header.attachments
-
-    def _resolve(self, path: str, named: Named) -> str:
-        """Return where a database lies now.
-
-        What the caller said comes first, then the path of the log.  A stream that was moved to another place, or
-        another system, has its databases beside it: the same name there, and the same signature.
-        """
-        mapped = {_key(old): new for old, new in self.map_databases.items()}.get(_key(path))
-        if mapped is not None:
-            return self.env.fs.absolute(mapped)
-        if _is_native(path) and self.env.fs.stat(path) is not None:
-            return path
-        name = path.replace("\\", "/").rsplit("/", 1)[-1]
-        beside = join(self.stream.folder, name)
-        for entry in self.env.fs.list(self.stream.folder):
-            if entry.name.lower() == name.lower():
-                candidate = beside = join(self.stream.folder, entry.name)
-                header = self._header_of(candidate)
-                if header is not None and header.sign_db == named.sign_db:
-                    return candidate
-        # A folder of another system: what the log builds anew is built beside the log.
-        return path if _is_native(path) and self.env.fs.stat(folder_of(path)) is not None else beside
-
-    def _header_of(self, path: str) -> DatabaseHeader | None:
-        try:
-            return read_header(self.env.fs, path).header
-        except EseError:
-            return None
 
     def _check_end(self, state: ControlReplay) -> None:
         """Check that nothing a database needs lies behind the last log, and that none is unaccounted for."""
@@ -457,13 +430,3 @@ def _free_name(fs: FileSystem, path: str) -> str:
     while fs.stat(f"{path}.damaged{number}") is not None:
         number += 1
     return f"{path}.damaged{number}"
-
-
-def _key(path: str) -> str:
-    """Return a form in which paths compare as Windows compares them."""
-    return path.replace("/", "\\").rstrip("\\").lower()
-
-
-def _is_native(path: str) -> bool:
-    """Whether a path can be one of this system."""
-    return bool(folder_of(path)) and "\0" not in path

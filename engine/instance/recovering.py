@@ -1,0 +1,158 @@
+"""Recovering an instance as a whole piece of work: in its place, or on a copy.
+
+    in place    start the instance, which recovers it, and end it
+    copy        DIR/recovery.partial          from here on DIR is not to be used
+                logs, checkpoint, databases   copied, each durable
+                recovery in DIR               databases end clean
+                recovery.partial removed      DIR is whole
+
+A copy that dies on the way leaves the source untouched and the mark in DIR; doing it again begins anew.
+Source: log reference 3.11; jet-api reference 2.6.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from engine.discover import discover
+from engine.env import Environment
+from engine.errors import Err, EseError
+from engine.files.base import FileKind, OpenMode
+from engine.instance.core import Instance
+from engine.log.paths import folder_of, join, name_of
+from engine.recovery.looking import folder_and_database
+from engine.recovery.plan import Outlook, plan_recovery
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from engine.discover import FoundInstance
+    from engine.events import Event
+    from engine.files.base import FileSystem
+    from engine.recovery.plan import RecoveryPlan
+    from engine.recovery.result import RecoveryResult
+    from engine.types import ProgressCallback, StrPath
+
+PARTIAL: Final = "recovery.partial"
+"""Marks a folder in which a recovered copy is being made."""
+
+_CHUNK: Final = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class RecoverJob:
+    """What was done: the folder of the logs that were replayed, what the log called each database and where it is."""
+
+    folder: str
+    databases: dict[str, str]
+    result: RecoveryResult
+
+
+def recover(
+    path: StrPath,
+    *,
+    into: StrPath | None = None,
+    base_name: str | None = None,
+    map_databases: Mapping[str, str] | None = None,
+    progress: ProgressCallback | None = None,
+    on_event: Callable[[Event], object] | None = None,
+    env: Environment | None = None,
+) -> RecoverJob:
+    """Recover the instance whose logs lie in the folder `path`; with `into` a copy of it there, else in place.
+
+    What the plan knows to fail is refused before anything is written, with the plan's own code.  -1023 when `into`
+    exists and is not empty; otherwise the errors of a start.
+    """
+    world = env or Environment()
+    fs = world.fs
+    folder, _ = folder_and_database(fs, path)
+    plan = plan_recovery(folder, base_name=base_name, map_databases=map_databases, content=False, fs=fs)
+    if plan.refusals:
+        first = plan.refusals[0]
+        raise EseError.from_code(first.code, first.detail, path=first.path or folder)
+    places = {each.logged_path: each.path for each in plan.databases}
+    target = None
+    if into is not None:
+        target = fs.absolute(os.fspath(into))
+        places = _copy(fs, plan, target)
+        folder = target
+    instance = Instance.open_found(_found(fs, folder, plan.base_name), env=world)
+    if on_event is not None:
+        instance.events.subscribe(on_event)
+    try:
+        result = instance.init(progress=progress, map_databases={**places})
+        instance.term()
+    finally:
+        instance.abandon()
+    if target is not None:
+        fs.unlink(join(target, PARTIAL))
+        # The mark is gone for good before anybody is told that the copy is whole.
+        fs.fsync_directory(target)
+    return RecoverJob(folder, places, result)
+
+
+def _found(fs: FileSystem, folder: str, base_name: str) -> FoundInstance:
+    for each in discover(folder, fs=fs, max_depth=0):
+        if each.has_log and each.base_name.lower() == base_name.lower():
+            return each
+    raise EseError.from_code(Err.MissingLogFile, "no log stream there", path=folder)
+
+
+def _copy(fs: FileSystem, plan: RecoveryPlan, target: str) -> dict[str, str]:
+    """Copy what a recovery needs; return where each database is now, by the path in the log."""
+    sources = {each.logged_path: each.path for each in plan.databases if each.outlook is not Outlook.ANEW}
+    names = [name_of(each).lower() for each in set(sources.values())]
+    if len(set(names)) != len(names):
+        raise EseError.from_code(Err.InvalidParameter, "two databases of one name", path=target)
+    _prepare(fs, target)
+    lowest = plan.replays.start if plan.replays else 0
+    wanted = [name for number, name in _logs(fs, plan) if number is None or number >= lowest]
+    for source in (*(join(plan.folder, name) for name in wanted), *sorted(set(sources.values()))):
+        if fs.stat(source) is not None:
+            copy_file(fs, source, join(target, name_of(source)))
+    fs.fsync_directory(target)
+    return {each.logged_path: join(target, name_of(each.path)) for each in plan.databases}
+
+
+def _logs(fs: FileSystem, plan: RecoveryPlan) -> list[tuple[int | None, str]]:
+    """Return the files of the stream with their generations; None for those that have none in their name."""
+    (found,) = [each for each in [_found(fs, plan.folder, plan.base_name)] if each.names is not None]
+    names = found.names
+    listing: list[tuple[int | None, str]] = []
+    for entry in fs.list(plan.folder):
+        parsed = None if names is None else names.parse(entry.name)
+        if parsed is not None and entry.kind is FileKind.FILE:
+            listing.append((parsed.generation, entry.name))
+    return listing
+
+
+def _prepare(fs: FileSystem, target: str) -> None:
+    """Make the folder ready and mark it."""
+    stat = fs.stat(target)
+    if stat is not None:
+        if stat.kind is not FileKind.DIRECTORY:
+            raise EseError.from_code(Err.InvalidPath, "not a folder", path=target)
+        present = {each.name for each in fs.list(target)}
+        if present and PARTIAL not in present:
+            raise EseError.from_code(Err.InvalidPath, "the folder is not empty", path=target)
+        for entry in fs.list(target):
+            if entry.kind is FileKind.FILE and entry.name != PARTIAL:
+                fs.unlink(join(target, entry.name))
+    else:
+        fs.make_directory(target, parents=True)
+    with fs.open(join(target, PARTIAL), OpenMode.CREATE) as mark:
+        mark.fsync()
+    # The mark is there before anything that it is about.
+    fs.fsync_directory(target)
+    fs.fsync_directory(folder_of(target))
+
+
+def copy_file(fs: FileSystem, source: str, target: str, *, size: int | None = None) -> None:
+    """Copy a file, or its first `size` bytes, and make it durable; a file at `target` is replaced."""
+    with fs.open(source) as reader, fs.open(target, OpenMode.CREATE) as writer:
+        end = reader.size() if size is None else size
+        for offset in range(0, end, _CHUNK):
+            writer.write_at(offset, reader.read_at(offset, min(_CHUNK, end - offset)))
+        writer.fsync()
