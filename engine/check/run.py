@@ -1,0 +1,190 @@
+"""The integrity check of a database: what `esentutl /g` does, with findings as they are made.
+
+    header, file size -> system root -> space of every table -> each table: long values, records, indexes
+    -> shadow catalog, object ids -> leaked pages
+
+Reads only.  Nothing is raised for damage; memory goes with the number of pages (a few bytes each) and of indexes, not
+with the number of rows.
+
+Source: database reference 2.5, 4.3, 10.1.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Final
+
+from engine.catalog import read_catalog
+from engine.check.catalog import OBJECT_IDS_TABLE, compare_object_ids, compare_shadow, expected_objects
+from engine.check.context import Check
+from engine.check.findings import CheckFinding, CheckKind
+from engine.check.space import SpaceCheck, leaked
+from engine.check.table import TableCheck
+from engine.check.tree import TreeWalk
+from engine.errors import Err, EseError
+from engine.event_table import Severity
+from engine.files.readonly import ReadOnlyFileSystem
+from engine.files.real import RealFileSystem
+from engine.findings import Findings
+from engine.format.catalog_row import FDP_SYSTEM_ROOT, OBJID_CATALOG, OBJID_SHADOW, OBJID_SYSTEM_ROOT
+from engine.format.dbheader import DbState, HeaderSource
+from engine.info import read_database_file
+from engine.monitor import Phase
+from engine.pages.source import FilePages
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from engine.catalog import TableDef
+    from engine.check.context import TreeSpec
+    from engine.files.base import File, FileSystem
+    from engine.info import DatabaseFileInfo
+    from engine.monitor import Monitor
+    from engine.pages.source import PageSource
+    from engine.types import StrPath
+
+_TRANSIENT: Final = (DbState.JUST_CREATED, DbState.DIRTY_SHUTDOWN, DbState.DIRTY_AND_PATCHED)
+
+
+def check(
+    path: StrPath,
+    *,
+    fs: FileSystem | None = None,
+    pages: PageSource | None = None,
+    strict: bool = False,
+    monitor: Monitor | None = None,
+) -> Iterator[CheckFinding]:
+    """Check the database at `path` and yield what is wrong with it.
+
+    `pages` replaces the file as the source of pages, for a database that was recovered in memory; header and file are
+    then not judged.  `strict` adds what an engine would tolerate but never write.  Raised are only -1811 without a
+    file, what the system says to opening it, -800 after `monitor.cancel()`.
+    """
+    with ExitStack() as stack:
+        if pages is not None:
+            found = Check(pages, pages.last_page, strict=strict, monitor=monitor)
+            yield from _run(found, monitor)
+            return
+        system = ReadOnlyFileSystem(fs or RealFileSystem())
+        name = system.absolute(os.fspath(path))
+        if system.stat(name) is None:
+            raise EseError.from_code(Err.FileNotFound, path=name)
+        file = stack.enter_context(system.open(name))
+        try:
+            info = read_database_file(file)
+            info.header.check_version(path=name)
+        except EseError as error:
+            kind = CheckKind.VERSION if error.code == Err.InvalidDatabaseVersion else CheckKind.HEADER
+            yield CheckFinding(kind, Severity.ERROR, error.message, error.code)
+            return
+        header = info.header
+        source = FilePages(file, header.page_size)
+        newest = header.dbtime_dirtied if header.state == DbState.CLEAN_SHUTDOWN else None
+        found = Check(source, info.pages, strict=strict, newest=newest, monitor=monitor)
+        _judge_header(found, info, file)
+        yield from _run(found, monitor, info)
+
+
+def _judge_header(found: Check, info: DatabaseFileInfo, file: File) -> None:
+    """Note what the header and the size of the file say."""
+    for problem in info.read.problems:
+        if problem.source is HeaderSource.SHADOW and not info.header.shadowed:
+            continue
+        found.warn(CheckKind.HEADER, f"the {problem.source.value} header: {problem.detail}")
+    state = info.header.state
+    if state in _TRANSIENT:
+        found.error(CheckKind.STATE, "the database was not shut down cleanly and needs its logs")
+    elif state != DbState.CLEAN_SHUTDOWN:
+        found.add(
+            CheckKind.STATE,
+            Severity.ERROR,
+            f"the database is in state {int(state)} ({state.name.lower()})",
+            code=Err.DatabaseCorrupted,
+        )
+    if rest := file.size() % info.header.page_size:
+        found.error(CheckKind.FILE_SIZE, f"the file ends with {rest} bytes of a page")
+    if info.trailer_error is not None:
+        found.warn(CheckKind.HEADER, f"the trailer of a backup copy: {info.trailer_error.message}")
+
+
+def _run(found: Check, monitor: Monitor | None, info: DatabaseFileInfo | None = None) -> Iterator[CheckFinding]:
+    if monitor is not None:
+        monitor.phase = Phase.VERIFYING
+        monitor.bytes_total = found.last_page * found.page_size
+        monitor.begin_map(found.pages.path, found.last_page)
+    try:
+        yield from _Run(found, info).run()
+    except GeneratorExit:
+        raise
+    except BaseException:
+        if monitor is not None:
+            monitor.finish(Phase.CANCELLED if monitor.cancel_requested else Phase.FAILED)
+        raise
+    if monitor is not None:
+        monitor.bytes_done = monitor.bytes_total
+        monitor.finish(Phase.DONE)
+
+
+class _Run:
+    def __init__(self, found: Check, info: DatabaseFileInfo | None) -> None:
+        self._check = found
+        self._info = info
+        self._root: TreeSpec = found.spec("", "", FDP_SYSTEM_ROOT, OBJID_SYSTEM_ROOT)
+
+    def run(self) -> Iterator[CheckFinding]:
+        check, root = self._check, self._root
+        yield from check.drain()
+        yield from SpaceCheck(check, root, None).run()
+        yield from TreeWalk(check, root).run()
+        self._file_size()
+        tables = self._tables()
+        yield from check.drain()
+        checks = {name: TableCheck(check, table, root) for name, table in tables.items()}
+        # All space first: then a page that two trees use is known to belong to the one that owns it.
+        for each in checks.values():
+            yield from each.space()
+        for each in checks.values():
+            yield from each.trees()
+        self._catalog(tables, checks)
+        yield from check.drain()
+        yield from leaked(check)
+        yield from check.rest()
+
+    def _file_size(self) -> None:
+        check, root = self._check, self._root
+        if self._info is None or not root.extents:
+            return
+        behind = check.last_page - root.extents[-1][1]
+        if behind > 0:
+            check.info(CheckKind.FILE_SIZE, f"{behind:,} pages lie behind the end of the database")
+
+    def _tables(self) -> dict[str, TableDef]:
+        """Return the tables of the catalog; without any the rest of the database is out of reach."""
+        check = self._check
+        findings = Findings()
+        tables = read_catalog(check.pages, findings=findings)
+        for finding in findings.kept:
+            if finding.code == Err.CatalogCorrupted:
+                detail = f"{finding.table}: {finding.detail}" if finding.table else finding.detail
+                check.error(CheckKind.CATALOG, detail, page=finding.number)
+            self._root.broken = True
+        by_objid = {table.objid: table for table in tables.values()}
+        for objid, name in ((OBJID_CATALOG, "the catalog"), (OBJID_SHADOW, "its shadow")):
+            if objid not in by_objid:
+                self._root.broken = True
+                check.error(CheckKind.CATALOG, f"{name} does not list itself")
+        return tables
+
+    def _catalog(self, tables: dict[str, TableDef], checks: dict[str, TableCheck]) -> None:
+        check = self._check
+        by_objid = {table.objid: checks[name].spec for name, table in tables.items()}
+        if OBJID_CATALOG in by_objid and OBJID_SHADOW in by_objid:
+            compare_shadow(check, by_objid[OBJID_CATALOG], by_objid[OBJID_SHADOW])
+        if OBJECT_IDS_TABLE in tables:
+            compare_object_ids(check, tables, checks[OBJECT_IDS_TABLE].spec)
+        if self._info is not None:
+            highest = max(expected_objects(tables), default=0)
+            last = self._info.header.objid_last
+            if highest > last:
+                check.warn(CheckKind.OBJECT_IDS, f"object {highest} is in use, the header knows of {last}")
