@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from engine.errors import CorruptionError, Err, EseError, error_string
+from engine.errors import CorruptionError, Err, EseError
 from engine.format.page import PageFlags
 
 if TYPE_CHECKING:
@@ -44,8 +44,9 @@ class CrossLinkError(CorruptionError):
     """A link leads to a page of another tree, or to one that is in two places of this tree: -327."""
 
     def __init__(self, message: str, page: Page) -> None:
-        text = f"{error_string(Err.BadPageLink)}: {message}"
-        super().__init__(text, code=Err.BadPageLink, path=page.path, page=page.pgno)
+        super().__init__(
+            page.error(Err.BadPageLink, message).message, code=Err.BadPageLink, path=page.path, page=page.pgno
+        )
 
 
 class _Seen:
@@ -86,6 +87,7 @@ class _Walk:
         self._parents: Iterator[int] = iter(())
         self._wanted = _END
         self._gap = False
+        self._disputed = -1
 
     def run(self, start: bytes | None) -> Iterator[Page]:
         """Yield the leaves; see the table in the module's description."""
@@ -154,9 +156,12 @@ class _Walk:
     def _choose(self, before: Page, link: int, wanted: int) -> int:
         """Return where to go from `before` when its link and the parents disagree."""
         tree = self._tree
-        named = f"page {wanted}" if wanted else "no further leaf"
-        detail = f"the link leads to {f'page {link}' if link else 'nothing'}, the parents name {named}"
-        tree.report(before.error(Err.BadPageLink, detail), before.pgno, warning=True)
+        if wanted != self._disputed:
+            # Said once, not for each of many leaves that the parents do not know.
+            self._disputed = wanted
+            named = f"page {wanted}" if wanted else "no further leaf"
+            detail = f"the link leads to {f'page {link}' if link else 'nothing'}, the parents name {named}"
+            tree.report(before.error(Err.BadPageLink, detail), before.pgno, warning=True)
         if not link or link in self._leaves:
             return link or wanted  # a circle is reported when it is entered
         try:

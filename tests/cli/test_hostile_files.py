@@ -16,7 +16,7 @@ from tests.cli.running import Done, digests, run
 EXAMPLES = int(os.environ.get("ESE_FUZZ_EXAMPLES", "60"))
 FILES = ("SRUDB.dat", "SRU.log", "SRU0001F.log", "SRU.chk", "SRUDB.jfm")
 LENGTHS = (0, 1, 7, 100, 667, 671, 747, 4095, 4096, 4097, 8191, 8192, 8200, 12288, 20000)
-COMMANDS = (("show",), ("verify",), ("log", "--limit", "50"), ("discover",))
+COMMANDS = (("show",), ("verify",), ("log", "--limit", "50"), ("discover",), ("tables", "--count"), ("schema",))
 
 
 def answers(*words: object) -> Done:

@@ -6,7 +6,7 @@ wrong bit that could be put right; damage ends with exit code 4.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, get_args
 
 import click
 
@@ -15,8 +15,9 @@ from engine.files.readonly import ReadOnlyFileSystem
 from engine.files.real import RealFileSystem
 from engine.format.page import PAGE_SIZES
 from engine.monitor import Monitor
-from engine.verify import UnitKind, verify
+from engine.verify import verify
 from engine.verify.run import VerifyKind
+from esetui.cli.describe.findings import finding_fields, finding_text
 from esetui.cli.exit_codes import ExitCode
 from esetui.cli.options import PATH, common
 from esetui.cli.output import size_text
@@ -72,44 +73,6 @@ def write_finding(out: Output, reporter: Reporter, finding: Finding) -> None:
     """Write one finding as it is made."""
     out.record("finding", finding_fields(finding))
     reporter.line(finding_text(finding))
-
-
-def finding_text(finding: Finding) -> str:
-    """Return a finding on one line."""
-    word = "note" if finding.warning else "BAD "
-    number = "" if finding.kind is UnitKind.FILE else f" {finding.number}"
-    parts = [f"{word}  {finding.path}: {finding.kind.value}{number} at offset {finding.offset:#x}: {finding.detail}"]
-    if finding.code:
-        parts.append(f"{finding.name} ({finding.code})")
-    if finding.stored != finding.computed:
-        parts.append(f"expected {finding.stored:#x}, actual {finding.computed:#x}")
-    if finding.correctable:
-        bits = ", ".join(map(str, finding.bits))
-        parts.append(f"correctable: bit{'s' if len(finding.bits) > 1 else ''} {bits}")
-    elif not finding.warning and finding.kind is not UnitKind.FILE:
-        parts.append("not correctable")
-    return "; ".join(parts)
-
-
-def finding_fields(finding: Finding) -> dict[str, Any]:
-    """Return a finding as fields; checksums in hexadecimal, None where the damage is of another sort."""
-    differ = finding.stored != finding.computed
-    return {
-        "path": finding.path,
-        "unit": finding.kind.value,
-        "number": finding.number,
-        "page": finding.number if finding.kind is UnitKind.PAGE else None,
-        "offset": finding.offset,
-        "code": finding.code,
-        "name": finding.name,
-        "detail": finding.detail,
-        "expected": f"{finding.stored:#x}" if differ else None,
-        "actual": f"{finding.computed:#x}" if differ else None,
-        "correctable": finding.correctable,
-        "bits": list(finding.bits),
-        "claimed_page": finding.claimed,
-        "warning": finding.warning,
-    }
 
 
 def write_report(out: Output, report: VerifyReport, code: ExitCode) -> None:
