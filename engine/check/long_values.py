@@ -82,11 +82,11 @@ class LongValueCheck:
     def finish(self) -> None:
         """End the value at hand; called once more behind the last leaf."""
         root, lid = self._root, self._lid
-        if root is not None and lid is not None and not self._is_dead(root):
-            if self._settle(root.size) and self._offset != root.size:
-                page, line = self._place
-                detail = f"long value {lid:#x} has {self._offset:,} of {root.size:,} bytes"
-                self._check.error(CheckKind.LV_CHUNK, detail, self._spec, page=page, line=line)
+        living = root is not None and not self._is_dead(root)
+        if root is not None and living and self._settle(root.size) and self._offset != root.size:
+            page, line = self._place
+            detail = f"long value {lid or 0:#x} has {self._offset:,} of {root.size:,} bytes"
+            self._check.error(CheckKind.LV_CHUNK, detail, self._spec, page=page, line=line)
         self._lid, self._root, self._pending, self._offset, self._holed = None, None, None, 0, False
 
     @staticmethod

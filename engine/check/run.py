@@ -183,7 +183,7 @@ class _Run:
             compare_shadow(check, by_objid[OBJID_CATALOG], by_objid[OBJID_SHADOW])
         if OBJECT_IDS_TABLE in tables:
             compare_object_ids(check, tables, checks[OBJECT_IDS_TABLE].spec)
-        if self._info is not None:
+        if self._info is not None and check.newest is not None:
             highest = max(expected_objects(tables), default=0)
             last = self._info.header.objid_last
             if highest > last:
