@@ -82,7 +82,7 @@ def recover(
     if on_event is not None:
         instance.events.subscribe(on_event)
     try:
-        result = instance.init(progress=progress, map_databases={**places})
+        result = instance.init(progress=progress, map_databases=dict(places.items()))
         instance.term()
     finally:
         instance.abandon()
