@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from engine.catalog import TableDef
     from engine.check.context import TreeSpec
     from engine.files.base import File, FileSystem
+    from engine.format.dbheader import DatabaseHeader
     from engine.info import DatabaseFileInfo
     from engine.monitor import Monitor
     from engine.pages.source import PageSource
@@ -52,19 +53,23 @@ def check(
     *,
     fs: FileSystem | None = None,
     pages: PageSource | None = None,
+    header: DatabaseHeader | None = None,
     strict: bool = False,
     monitor: Monitor | None = None,
 ) -> Iterator[CheckFinding]:
     """Check the database at `path` and yield what is wrong with it.
 
-    `pages` replaces the file as the source of pages, for a database that was recovered in memory; header and file are
-    then not judged.  `strict` adds what an engine would tolerate but never write.  Raised are only -1811 without a
-    file, what the system says to opening it, -800 after `monitor.cancel()`.
+    `pages` replaces the file as the source of pages, for a database that was recovered in memory, `header` is then the
+    header that goes with them; the file is not judged.  `strict` adds what an engine would tolerate but never write.
+    Raised are only -1811 without a file, what the system says to opening it, -800 after `monitor.cancel()`.
     """
     with ExitStack() as stack:
         if pages is not None:
-            found = Check(pages, pages.last_page, strict=strict, monitor=monitor)
-            yield from _run(found, monitor)
+            newest = header.dbtime_dirtied if header is not None and header.clean else None
+            found = Check(pages, pages.last_page, strict=strict, newest=newest, monitor=monitor)
+            if header is not None:
+                _judge_state(found, header)
+            yield from _run(found, monitor, header)
             return
         system = ReadOnlyFileSystem(fs or RealFileSystem())
         name = system.absolute(os.fspath(path))
@@ -80,10 +85,10 @@ def check(
             return
         header = info.header
         source = FilePages(file, header.page_size)
-        newest = header.dbtime_dirtied if header.state == DbState.CLEAN_SHUTDOWN else None
+        newest = header.dbtime_dirtied if header.clean else None
         found = Check(source, info.pages, strict=strict, newest=newest, monitor=monitor)
         _judge_header(found, info, file)
-        yield from _run(found, monitor, info)
+        yield from _run(found, monitor, header)
 
 
 def _judge_header(found: Check, info: DatabaseFileInfo, file: File) -> None:
@@ -92,7 +97,15 @@ def _judge_header(found: Check, info: DatabaseFileInfo, file: File) -> None:
         if problem.source is HeaderSource.SHADOW and not info.header.shadowed:
             continue
         found.warn(CheckKind.HEADER, f"the {problem.source.value} header: {problem.detail}")
-    state = info.header.state
+    _judge_state(found, info.header)
+    if rest := file.size() % info.header.page_size:
+        found.error(CheckKind.FILE_SIZE, f"the file ends with {rest} bytes of a page")
+    if info.trailer_error is not None:
+        found.warn(CheckKind.HEADER, f"the trailer of a backup copy: {info.trailer_error.message}")
+
+
+def _judge_state(found: Check, header: DatabaseHeader) -> None:
+    state = header.state
     if state in _TRANSIENT:
         found.error(CheckKind.STATE, "the database was not shut down cleanly and needs its logs")
     elif state != DbState.CLEAN_SHUTDOWN:
@@ -102,19 +115,15 @@ def _judge_header(found: Check, info: DatabaseFileInfo, file: File) -> None:
             f"the database is in state {int(state)} ({state.name.lower()})",
             code=Err.DatabaseCorrupted,
         )
-    if rest := file.size() % info.header.page_size:
-        found.error(CheckKind.FILE_SIZE, f"the file ends with {rest} bytes of a page")
-    if info.trailer_error is not None:
-        found.warn(CheckKind.HEADER, f"the trailer of a backup copy: {info.trailer_error.message}")
 
 
-def _run(found: Check, monitor: Monitor | None, info: DatabaseFileInfo | None = None) -> Iterator[CheckFinding]:
+def _run(found: Check, monitor: Monitor | None, header: DatabaseHeader | None) -> Iterator[CheckFinding]:
     if monitor is not None:
         monitor.phase = Phase.VERIFYING
         monitor.bytes_total = found.last_page * found.page_size
         monitor.begin_map(found.pages.path, found.last_page)
     try:
-        yield from _Run(found, info).run()
+        yield from _Run(found, header).run()
     except GeneratorExit:
         raise
     except BaseException:
@@ -127,9 +136,9 @@ def _run(found: Check, monitor: Monitor | None, info: DatabaseFileInfo | None = 
 
 
 class _Run:
-    def __init__(self, found: Check, info: DatabaseFileInfo | None) -> None:
+    def __init__(self, found: Check, header: DatabaseHeader | None) -> None:
         self._check = found
-        self._info = info
+        self._header = header
         self._root: TreeSpec = found.spec("", "", FDP_SYSTEM_ROOT, OBJID_SYSTEM_ROOT)
 
     def run(self) -> Iterator[CheckFinding]:
@@ -153,7 +162,7 @@ class _Run:
 
     def _file_size(self) -> None:
         check, root = self._check, self._root
-        if self._info is None or not root.extents:
+        if not root.extents:
             return
         behind = check.last_page - root.extents[-1][1]
         if behind > 0:
@@ -183,8 +192,8 @@ class _Run:
             compare_shadow(check, by_objid[OBJID_CATALOG], by_objid[OBJID_SHADOW])
         if OBJECT_IDS_TABLE in tables:
             compare_object_ids(check, tables, checks[OBJECT_IDS_TABLE].spec)
-        if self._info is not None and check.newest is not None:
+        if self._header is not None and check.newest is not None:
             highest = max(expected_objects(tables), default=0)
-            last = self._info.header.objid_last
+            last = self._header.objid_last
             if highest > last:
                 check.warn(CheckKind.OBJECT_IDS, f"object {highest} is in use, the header knows of {last}")
