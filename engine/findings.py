@@ -103,11 +103,11 @@ class Findings:
         self.kept: list[Finding] = []
         self.count = 0
         self.on_finding = on_finding
-        self._known: set[tuple[UnitKind, int, int, int, int | None, bool]] = set()
+        self._known: set[tuple[object, ...]] = set()
 
     def add(self, finding: Finding) -> None:
         """Take a finding unless it is known."""
-        place = (finding.kind, finding.number, finding.offset, finding.code, finding.line, finding.warning)
+        place = (finding.kind, finding.number, finding.offset, finding.line, finding.detail)
         if place in self._known:
             return
         if len(self._known) < MOST_FINDINGS:
