@@ -54,13 +54,13 @@ class LongValueCheck:
         if is_large(check.page_size):
             sizes.add(check.page_size - _OLD_OVERHEAD)
         self._chunks = sorted(sizes, reverse=True)
-        self._most = self._chunks[0]
         self.digest = Digest()
         self.dead = 0
         self._lid: int | None = None
         self._root: LongValueRoot | None = None
         self._place: tuple[int, int] = (0, 0)
         self._offset = 0
+        self._step = 0
         self._pending: tuple[int, bytes, int, int] | None = None
         self._holed = False
 
@@ -130,11 +130,12 @@ class LongValueCheck:
         self._pending = None
         size = end - offset
         encrypted = self._root.flags is not None and self._root.flags & _ENCRYPTED
-        whole = self._root.size - offset
+        ends = end >= self._root.size
+        # The first chunk of a value that has several says how long they are.
+        allowed = self._chunks if not offset else [self._step]
         detail = ""
-        if size > self._most or (end < self._root.size and size not in self._chunks):
-            expected = min(self._chunks[0], whole)
-            detail = f"the chunk at byte {offset:,} is followed by byte {end:,}; chunks have {expected:,}"
+        if size > allowed[0] or (not ends and size not in allowed):
+            detail = f"the chunk at byte {offset:,} is followed by byte {end:,}; chunks have {allowed[-1]:,}"
         elif not encrypted and len(data) != size:
             detail = _packed(data, size)
         if detail:
@@ -142,6 +143,8 @@ class LongValueCheck:
             self._check.error(
                 CheckKind.LV_CHUNK, f"long value {self._lid or 0:#x}: {detail}", self._spec, page=page, line=line
             )
+        if not offset:
+            self._step = size
         self._offset = end
         return not self._holed
 

@@ -21,6 +21,7 @@ _TAG = struct.Struct("<HH")
 _FREED: Final = PageFlags.EMPTY | PageFlags.PRE_INIT
 _SMALL_MASK: Final = 0x1FFF
 _LARGE_MASK: Final = 0x7FFF
+_SMALLEST_LINE: Final = 4
 
 
 def check_page(check: Check, spec: TreeSpec, page: Page) -> bool:
@@ -101,21 +102,20 @@ def _tags(check: Check, spec: TreeSpec, page: Page) -> bool:
         check.error(CheckKind.TAGS, error.message, spec, page=page.pgno)
         return False
     if check.strict:
-        tight = max((at + size for at, size in _spans(page)), default=0)
+        tight = max((at + size for at, size in _spans(page) if size), default=0)
         if tight < header.mic_free:
             detail = f"the used part ends at {tight}, noted is {header.mic_free}"
             check.info(CheckKind.FREE_SPACE, detail, spec, page=page.pgno)
     return True
 
 
-def _spans(page: Page) -> list[tuple[int, int]]:
-    """Return (offset behind the header, size) of all blobs; the tag array is known to lie on the page."""
+def _spans(page: Page, first: int = 0) -> list[tuple[int, int]]:
+    """Return (offset behind the header, size) of blobs from tag `first` on; the tags are known to lie on the page."""
     mask = _LARGE_MASK if page.large else _SMALL_MASK
     found = []
-    for tag in range(page.header.tag_count):
+    for tag in range(first, page.header.tag_count):
         size, at = _TAG.unpack_from(page.data, page.size - TAG_SIZE * (tag + 1))
-        if size & mask:
-            found.append((at & mask, size & mask))
+        found.append((at & mask, size & mask))
     return found
 
 
@@ -125,12 +125,13 @@ def _sizes(page: Page) -> int | None:
     area = page.size - header_size(page.size)
     if not header.reserved_tags <= header.tag_count <= area // TAG_SIZE or header.mic_free > area:
         return None
-    spans = sorted(_spans(page))
+    if any(size < _SMALLEST_LINE for _, size in _spans(page, header.reserved_tags)):
+        return None
+    spans = sorted(each for each in _spans(page) if each[1])
     limit = min(header.mic_free, area - TAG_SIZE * header.tag_count)
     end = 0
     for at, size in spans:
         if at < end or at + size > limit:
             return None
         end = at + size
-    lines = len(spans) - (1 if page.external_header else 0)
-    return sum(size for _, size in spans) if lines >= page.line_count else None
+    return sum(size for _, size in spans)
