@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from engine.recovery.memory import Recovered, RecoveredDatabase, open_recovered
     from engine.recovery.plan import RecoveryPlan, plan_recovery
     from engine.recovery.result import RecoveryResult
+    from engine.restore.result import RestoreResult
     from engine.session import AttachResult, Session
     from engine.table import Cursor, Database, LongValue, Row, Seek, Table, Unreadable, open_database
     from engine.types import BackupOptions, InitOptions, LgPos, LogTime, Progress, Signature, TermOptions
@@ -55,6 +56,7 @@ __all__ = [
     "RecoveredDatabase",
     "RecoveryPlan",
     "RecoveryResult",
+    "RestoreResult",
     "Row",
     "Seek",
     "Session",
@@ -86,6 +88,7 @@ _HOMES = {
     "engine.recovery.memory": ("Recovered", "RecoveredDatabase", "open_recovered"),
     "engine.recovery.plan": ("RecoveryPlan", "plan_recovery"),
     "engine.recovery.result": ("RecoveryResult",),
+    "engine.restore.result": ("RestoreResult",),
     "engine.session": ("AttachResult", "Session"),
     "engine.table": ("Cursor", "Database", "LongValue", "Row", "Seek", "Table", "Unreadable", "open_database"),
     "engine.types": ("BackupOptions", "InitOptions", "LgPos", "LogTime", "Progress", "Signature", "TermOptions"),

@@ -136,6 +136,11 @@ def _forget_backups() -> dict[str, Any]:
     return fields | {f"bkinfo_type_{name}_prev": int(BkInfoType.NORMAL) for name in names}
 
 
+def restored(header: DatabaseHeader) -> DatabaseHeader:
+    """Return the header of a database that was restored from a backup: it has had no backup yet."""
+    return header.replace(bkinfo_full_cur=_NO_BACKUP, bkinfo_snapshot_cur=_NO_BACKUP, **_forget_backups())
+
+
 def generation_begun(header: DatabaseHeader, generation: int, created: LogTime, *, minimum: int) -> DatabaseHeader:
     """Return the header when log `generation`, created at `created`, has begun and recovery would start at `minimum`.
 

@@ -28,6 +28,7 @@ from engine.instance.backup_face import BackupFace
 from engine.instance.info import DatabaseInfo, InstanceInfo, LogInfo
 from engine.instance.opening import Folders
 from engine.instance.registry import REGISTRY, world_of
+from engine.instance.restoring import Restorer
 from engine.instance.starting import Starter
 from engine.instance.state import ATTACHED_STATES, InstanceState, refusal
 from engine.log.truncate import archives
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from engine.instance.keeper import LogKeeper
     from engine.log.writer import LogWriter
     from engine.recovery.result import RecoveryResult
+    from engine.restore.result import RestoreResult
     from engine.types import ProgressCallback, StrPath
 
 FIRST_PROCID = 5
@@ -279,6 +281,34 @@ class Instance(BackupFace):
         seconds = time.monotonic() - started
         self.events.report(105, str(self.number), str(int(seconds)), f"[1] {seconds:.6f}", "RBSOn = 0 ")
         return starter.result
+
+    def restore(
+        self, source: StrPath, destination: StrPath | None = None, *, progress: ProgressCallback | None = None
+    ) -> RestoreResult:
+        """Restore the backup set in `source` into the folder `destination`, or to where its logs say (None).
+
+        For an instance that was created and not begun; afterwards it is so again.  Newer logs in the log folder are
+        replayed behind those of the set.  -1030 once begun, -1003 without `source`, -1023 for a missing folder, and
+        the errors of jet-api reference 2.1.
+        """
+        if not os.fspath(source):
+            raise EseError.from_code(Err.InvalidParameter, "no backup set named")
+        with self._lock:
+            if self.state is not InstanceState.CREATED:
+                code = Err.InvalidParameter if self.state is InstanceState.TERMINATED else Err.AlreadyInitialized
+                raise EseError.from_code(code)
+            self.state = InstanceState.RESTORING
+            self.params.freeze()
+        try:
+            REGISTRY.claim_folders(self, self.system_folder, self.log_folder, self.params.base_name)
+            folders = Folders(self.log_folder, self.system_folder)
+            restorer = Restorer(self.env, self.events, self.params, self.slot, folders, progress)
+            absolute = self.env.fs.absolute
+            target = None if destination is None else absolute(os.fspath(destination))
+            return restorer.restore(absolute(os.fspath(source)), target)
+        finally:
+            self._release()
+            self.state = InstanceState.CREATED
 
     # -- databases --
 

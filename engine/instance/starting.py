@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from engine.env import Environment
     from engine.events import EventLog
     from engine.format.names import LogNames
+    from engine.log.checkpoint_file import CheckpointFile
     from engine.params import Parameters
     from engine.types import ProgressCallback
 
@@ -90,14 +91,7 @@ class Starter:
         found = LogStream.find(fs, self._folders.log, params.base_name)
         listing = [entry.name for entry in fs.list(self._folders.log)]
         self.names = find_names(params, listing, found)
-        self.keeper = LogKeeper(
-            self._env,
-            self._events,
-            self._slot,
-            log_folder=self._folders.log,
-            names=self.names,
-            circular=params.circular_log,
-        )
+        self.keeper = self._make_keeper()
         if not params.logging_enabled:
             return
         if found is None:
@@ -106,6 +100,16 @@ class Starter:
             self._begin_stream()
         else:
             self._continue_stream(open_stream(self._env, self._events, params, self._folders, found, self.names))
+
+    def _make_keeper(self) -> LogKeeper:
+        return LogKeeper(
+            self._env,
+            self._events,
+            self._slot,
+            log_folder=self._folders.log,
+            names=self.names,
+            circular=self._params.circular_log,
+        )
 
     def _check_options(self) -> None:
         known = InitOptions.LOG_STREAM_MUST_EXIST | InitOptions.ALLOW_MISSING_CURRENT_LOG
@@ -143,7 +147,7 @@ class Starter:
                 self._progress,
             )
             recovery.replay()
-        checkpoint = checkpoint_file(self._env, self._params, self._folders, opened)
+        checkpoint = self._checkpoint_of(opened)
         self.keeper.checkpoint = checkpoint
         mend_tail(self._env.fs, opened.tail, self._events)
         if opened.current is not None:
@@ -157,6 +161,9 @@ class Starter:
         elif opened.checkpoint is None and opened.quit_position is not None:
             # A clean stream without a right checkpoint gets one, so that nothing is replayed the next time.
             checkpoint.finish(opened.quit_position)
+
+    def _checkpoint_of(self, opened: Opened) -> CheckpointFile:
+        return checkpoint_file(self._env, self._params, self._folders, opened)
 
     def _check_size_after(self, opened: Opened) -> None:
         """Refuse another log size only now: the databases are clean, which the error says."""

@@ -75,8 +75,8 @@ def mend_tail(fs: FileSystem, tail: Tail, events: EventLog) -> None:
             events.report(EVENT_SEGMENT_CORRECTED, tail.path, str(finding.segment), place, str(finding.bit))
 
 
-def report_corruption(events: EventLog, path: str, scan: LogScan) -> None:
-    """Report the corruption that ended a scan: events 552 and 465."""
+def report_corruption(events: EventLog, path: str, scan: LogScan, *, hard: bool = False) -> None:
+    """Report the corruption that ended a scan: events 552 and 465; 463 for the latter in a restore (`hard`)."""
     bad = scan.corruption
     error = scan.error(path)
     if bad is None or error is None:
@@ -84,7 +84,7 @@ def report_corruption(events: EventLog, path: str, scan: LogScan) -> None:
     checksums = (f"0x{bad.stored:016x}", f"0x{bad.computed:016x}")
     last, reason = str(scan.last_valid_segment), bad.kind.value
     events.report(552, path, reason, last, str(bad.segment), *checksums, str(error.code))
-    events.report(465, path, "", f"isec {bad.segment} reason {reason}")
+    events.report(463 if hard else 465, path, "", f"isec {bad.segment} reason {reason}")
 
 
 def _is_leftover(log: LogFile, scan: LogScan) -> bool:

@@ -45,7 +45,7 @@ from engine.header_file import read_header
 from engine.recovery.attach_rule import Named, Verdict, judge
 from engine.recovery.database_pages import ReplayedPages
 from engine.recovery.replay import Replay
-from engine.types import LGPOS_MIN, BkInfo
+from engine.types import LGPOS_MIN, BkInfo, LgPos
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,7 +57,6 @@ if TYPE_CHECKING:
     from engine.format.logheader import LogHeader
     from engine.format.lr import Record
     from engine.log.records import LogRecord
-    from engine.types import LgPos
 
 _ENDS = frozenset((LrType.Term, LrType.Term2, LrType.RecoveryQuit, LrType.RecoveryQuit2))
 _FILLERS = frozenset((LrType.NOP, LrType.NOP2))
@@ -108,6 +107,8 @@ class ReplayedHeader:
     header: DatabaseHeader
     attach_consistent: LgPos
     pages: ReplayedPages
+    logged_path: str = ""
+    """What the log calls it."""
     anew: bool = False
     """The log builds it from its first page on: its file is made when the replay is written."""
 
@@ -141,6 +142,8 @@ class ControlReplay:
     """Lowest generation that is replayed."""
     highest: LogHeader
     """Header of the last log."""
+    set_top: int = 0
+    """Highest generation of the backup set that is restored; 0 in a soft recovery."""
     attached: dict[int, ReplayedHeader] = field(default_factory=dict)
     passed: dict[int, Passed] = field(default_factory=dict)
     finished: dict[str, ReplayedHeader] = field(default_factory=dict)
@@ -165,6 +168,9 @@ class ControlReplay:
     def begin_generation(self, generation: int) -> None:
         """Note that the records of a log follow: behind the range that a database needs, every page must fit."""
         for database in self.attached.values():
+            if self.set_top and generation == self.set_top + 1:
+                # From here on it is more than the copy.
+                self.events.report(328, database.path, str(LgPos(generation, 1, 0)), "0")
             needed = generation <= database.on_disk.gen_max_required
             if not needed:
                 database.pages.check()
@@ -193,8 +199,7 @@ class ControlReplay:
         elif kind in _ENDS:
             self._end(found.pos)
         elif isinstance(record, AttachDB):
-            named = Named(record.dbid, record.path, found.pos, record.consistent, record.sign_db, record.sign_log)
-            self._meet(named, log)
+            self._attach(record, found, log)
         elif isinstance(record, CreateDB):
             self._create(record, found, log)
         elif isinstance(record, DetachDB):
@@ -250,6 +255,10 @@ class ControlReplay:
 
     # -- attach --
 
+    def _attach(self, record: AttachDB, found: LogRecord, log: LogHeader) -> None:
+        named = Named(record.dbid, record.path, found.pos, record.consistent, record.sign_db, record.sign_log)
+        self._meet(named, log)
+
     def _meet(self, named: Named, log: LogHeader) -> None:
         """Judge a database that the log names, and let it take part if its turn has come."""
         self._let_go(named.dbid)
@@ -290,7 +299,7 @@ class ControlReplay:
             pages.attach_position = named.position
         pages.cache.tolerant = log.generation <= read.header.gen_max_required
         self.attached[named.dbid] = ReplayedHeader(
-            path, named.dbid, read, self._after_attach(header, named, log), named.consistent, pages
+            path, named.dbid, read, self._after_attach(header, named, log), named.consistent, pages, named.path
         )
         self.pages.databases[named.dbid] = pages
 
@@ -353,7 +362,11 @@ class ControlReplay:
         path = self.resolve(named.path, named)
         read = self._read(path)
         if isinstance(read, Verdict):
-            self._build_anew(named, path, log)
+            if self.set_top:
+                # Only what the set has is restored.
+                self.passed[named.dbid] = Passed(named, path, read)
+            else:
+                self._build_anew(named, path, log)
             return
         verdict = judge(named, read.header, log.signature, path)
         if verdict is Verdict.UNREADABLE:
@@ -381,7 +394,9 @@ class ControlReplay:
         )
         pages.cache.tolerant = True
         read = HeaderRead(header, HeaderSource.PRIMARY, ())
-        self.attached[named.dbid] = ReplayedHeader(path, named.dbid, read, header, LGPOS_MIN, pages, anew=True)
+        self.attached[named.dbid] = ReplayedHeader(
+            path, named.dbid, read, header, LGPOS_MIN, pages, named.path, anew=True
+        )
         self.pages.databases[named.dbid] = pages
         self.events.report(325, str(named.dbid), path, "0", "", "", "")
 

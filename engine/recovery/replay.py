@@ -140,6 +140,9 @@ class Replay:
         database = self._database(pos, first.dbid) if isinstance(first, lr.PageRecord) else None
         if database is None:
             return
+        for each in records:
+            if isinstance(each, lr.PageRecord):
+                self._count(database, each)
         results = apply_macro(records, database.store)
         for index, each in enumerate(records):
             if isinstance(each, lr.NodeRecord):
@@ -156,28 +159,35 @@ class Replay:
         database = self._database(pos, record.dbid)
         if database is None:
             return
-        self._count(database, record)
         session = self.session(record.procid)
-        if not session.live:
-            return
         if isinstance(record, lr.NewPage):
-            apply(record, database.store)
+            self._count(database, record)
+            if session.live:
+                apply(record, database.store)
             return
         macro = session.macros.get(record.dbtime)
         if macro is not None:
+            # Counted when the macro is committed: what it would have used is free again when it is not.
             macro.append(record)
-        elif isinstance(record, lr.UndoInfo):
+            return
+        self._count(database, record)
+        if not session.live:
+            return
+        if isinstance(record, lr.UndoInfo):
             self._undo_info(session, record)
         elif isinstance(record, lr.Undo):
-            version = session.versions.pop(record.rceid, None)
-            data = None if version is None else UndoData(version.before, version.delta, version.offset)
-            apply_undo(record, database.store, data)
-            if version is not None:
-                self._unpin((version,))
+            self._undo(session, record, database)
         elif isinstance(record, lr.NodeRecord):
             self._keep_version(session, record, apply(record, database.store))
         elif changes_pages(record):
             apply(record, database.store)
+
+    def _undo(self, session: Session, record: lr.Undo, database: ReplayedDatabase) -> None:
+        version = session.versions.pop(record.rceid, None)
+        data = None if version is None else UndoData(version.before, version.delta, version.offset)
+        apply_undo(record, database.store, data)
+        if version is not None:
+            self._unpin((version,))
 
     @staticmethod
     def _count(database: ReplayedDatabase, record: lr.PageRecord | lr.NewPage) -> None:

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from engine.attached import AttachedDatabase, believable_flush_map
 from engine.errors import Err, EseError
@@ -27,7 +27,7 @@ from engine.format.attachinfo import AttachInfo
 from engine.format.lr import RecoveryQuit2, RecoveryUndo2, ShutDownMark
 from engine.format.page import HEADER_PAGES, page_offset
 from engine.format.versions import LOG_VERSION_ACCUMULATED_CHECKSUM
-from engine.header_changes import clean_shutdown
+from engine.header_changes import clean_shutdown, restored
 from engine.header_file import first_to_write, write_header
 from engine.log.paths import folder_of, join
 from engine.log.tail import report_corruption
@@ -50,7 +50,19 @@ if TYPE_CHECKING:
     from engine.log.reader import LogFile
     from engine.log.stream import LogStream
     from engine.log.writer import LogWriter
+    from engine.recovery.attach_rule import Named
     from engine.types import ProgressCallback
+
+
+_CORRUPT_IN_RESTORE: Final = frozenset((Err.LogCorruptDuringHardRestore, Err.LogCorruptDuringHardRecovery))
+"""Reported by an event of their own."""
+
+
+class Finder(Protocol):
+    """Tells where databases lie."""
+
+    def find(self, path: str, named: Named) -> str:
+        """Return the place of the database that the log knows as `path`; nothing need be there."""
 
 
 class Bond(Protocol):
@@ -73,6 +85,10 @@ class Recovery:
     checkpoint: Checkpoint | None
     map_databases: Mapping[str, str] = field(default_factory=dict)
     progress: ProgressCallback | None = None
+    places: Finder | None = None
+    """Where databases lie; by default what `map_databases`, the log and its folder tell."""
+    set_top: int = 0
+    """Highest generation of the backup set that is restored; 0 for a soft recovery."""
     state: ControlReplay | None = None
     started: LgPos = LGPOS_MIN
     last: LogHeader | None = None
@@ -92,11 +108,14 @@ class Recovery:
         that do not fit their records, -550 a database that would have to be built anew.
         """
         generations = self._plan()
-        self.events.report(300)
+        if not self.set_top:
+            self.events.report(300)
         try:
             self._tell(Snt.BEGIN, 0)
-            places = Places(self.env.fs, self.stream.folder, self.map_databases)
-            state = ControlReplay(self.env, self.events, places.find, generations.start, self._highest())
+            places = self.places or Places(self.env.fs, self.stream.folder, self.map_databases)
+            state = ControlReplay(
+                self.env, self.events, places.find, generations.start, self._highest(), set_top=self.set_top
+            )
             self.state = state
             for generation in generations:
                 self._replay_generation(state, generation)
@@ -106,7 +125,8 @@ class Recovery:
             if self.state is not None:
                 self.state.close()
             if isinstance(error, EseError):
-                self.events.report(454, str(error.code))
+                if error.code not in _CORRUPT_IN_RESTORE:
+                    self.events.report(454, str(error.code))
                 self._tell(Snt.FAIL, 0)
             raise
 
@@ -138,10 +158,11 @@ class Recovery:
             self._check_created(state, log)
             is_last = generation == max(self.stream.generations)
             counted: Counter[str] = Counter()
-            # The end of the last log may be torn; what is to be mended there is known already.
-            if not is_last and log.scan().corruption is not None:
-                report_corruption(self.events, log.path, log.scan())
-            for record in log.records(self.started if first else None, strict=not is_last):
+            # The end of the last log may be torn; what is to be mended there is known already.  In a set it may not.
+            strict = not is_last or generation <= self.set_top
+            if strict and log.scan().corruption is not None:
+                self._refuse_corrupt(log)
+            for record in log.records(self.started if first else None, strict=strict):
                 counted[record.record.type.name] += 1
                 state.apply(record, log.header)
                 self.last_record = record.pos
@@ -150,6 +171,27 @@ class Recovery:
             self.last = log.header
             most, count = counted.most_common(1)[0] if counted else ("", 0)
             self.events.report(301, log.path, "", f"{most:<9}", str(count))
+
+    def _refuse_corrupt(self, log: LogFile) -> None:
+        """Report damage of a log, and raise it: -573 in a set, -574 in the logs behind it, else -501."""
+        scan = log.scan()
+        report_corruption(self.events, log.path, scan, hard=bool(self.set_top))
+        error = scan.error(log.path)
+        if error is None:
+            return
+        if not self.set_top:
+            raise error
+        code = Err.LogCorruptDuringHardRestore if log.generation <= self.set_top else Err.LogCorruptDuringHardRecovery
+        raise EseError.from_code(
+            code,
+            path=log.path,
+            generation=log.generation,
+            segment=error.segment,
+            offset=error.offset,
+            stored=error.stored,
+            computed=error.computed,
+            event_id=463,
+        )
 
     def _open(self, generation: int) -> LogFile:
         """Open the next log; one that is missing between others is a broken sequence."""
@@ -232,7 +274,9 @@ class Recovery:
             header = database.on_disk
             if header.gen_max_required > last:
                 first = header.gen_min_required
-                self.events.report(453, database.path, str(first), str(header.gen_max_required), str(last), "", "", "")
+                if not self.set_top:
+                    numbers = (str(first), str(header.gen_max_required), str(last))
+                    self.events.report(453, database.path, *numbers, "", "", "")
                 raise EseError.from_code(
                     Err.RequiredLogFilesMissing,
                     f"logs {first:#x} to {header.gen_max_required:#x} are needed, the last is {last:#x}",
@@ -263,7 +307,7 @@ class Recovery:
         return tuple(
             AttachInfo.create(
                 each.dbid,
-                each.path,
+                each.logged_path if self.set_top else each.path,
                 each.header.sign_db,
                 attach=each.header.lgpos_attach,
                 consistent=each.attach_consistent,
@@ -286,7 +330,8 @@ class Recovery:
             raise
         finally:
             state.close()
-        self.events.report(302)
+        if not self.set_top:
+            self.events.report(302)
         self._tell(Snt.COMPLETE, 100)
         return result
 
@@ -296,7 +341,12 @@ class Recovery:
         for each in (*state.finished.values(), *state.attached.values()):
             if each.anew:
                 self._make_file(each)
+            if each.pages.rebuilt:
+                bad = each.header.bad_checksum + len(each.pages.rebuilt)
+                each.header = each.header.replace(bad_checksum=bad, logtime_bad_checksum=self.env.log_time())
         for each in state.finished.values():
+            if self.set_top:
+                each.header = restored(each.header)
             if each.header != each.on_disk:
                 self._write_pages(each)
                 with self._opened(each) as database:
@@ -338,14 +388,18 @@ class Recovery:
                 pages = state.attached[database.dbid].pages
                 database.update_header(dbtime_dirtied=pages.dbtime_last, objid_last=pages.objid_last)
                 database.change_header(partial(clean_shutdown, position=mark, time=self.env.log_time()))
+                if self.set_top:
+                    database.change_header(restored)
                 # Clean before the log says that the recovery is over.
                 database.write_header()
                 bond.remove(database)
+                if self.set_top and max(self.stream.generations) > self.set_top:
+                    self.events.report(329, database.path, str(mark), "0")
         finally:
             for database in databases:
                 bond.remove(database)
                 database.close()
-        ended = writer.append(RecoveryQuit2(began, self.started, 0, self.env.log_time()).pack())
+        ended = writer.append(RecoveryQuit2(began, self.started, int(bool(self.set_top)), self.env.log_time()).pack())
         # On the disk before the checkpoint points to it.
         writer.flush(fill=True)
         return ended

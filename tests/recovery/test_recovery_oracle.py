@@ -33,6 +33,7 @@ CASES: Final = (
 NOT_COMPARED: Final = (
     "checksum", "raw", "logtime_consistent", "logtime_detach", "logtime_attach", "sign_db_hdr_flush",
     "sign_flush_map_hdr_flush", "extend_count", "logtime_last_extend",
+    "logtime_bad_checksum",
 )  # fmt: skip
 """Header fields that depend on the clock, on randomness, on the flush map (which is not rebuilt), and the count of how
 often the file grew: the engine grows it step by step while it replays, here it is written once."""

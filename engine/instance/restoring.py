@@ -1,0 +1,144 @@
+"""A restore, step by step, by an instance that has not begun.
+
+    logs of the set and of the log folder checked      nothing is written before
+    event 204
+    replay: databases copied aside as the log names them, changes above them
+    close: undo logged, pages, headers clean, RecoveryQuit2, checkpoint
+    databases get their names
+    event 205, whatever happened
+
+The set is only read.  A restore that dies leaves databases under other names (`.restoring`), and perhaps logs that
+follow those of the set; run again, it goes on through these.
+Source: jet-api reference R53-R59; log reference 8.2.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, suppress
+from typing import TYPE_CHECKING
+
+from engine.errors import EseError
+from engine.instance.opening import Folders, Opened
+from engine.instance.starting import Starter
+from engine.log.paths import join, lock_name, name_of
+from engine.log.tail import mend_tail, read_tail
+from engine.recovery.soft import Recovery
+from engine.restore.copies import RestoreMap
+from engine.restore.logs import gather
+from engine.restore.result import RestoreResult
+from engine.types import InitOptions
+
+if TYPE_CHECKING:
+    from engine.backup.slot import BackupSlot
+    from engine.env import Environment
+    from engine.events import EventLog
+    from engine.params import Parameters
+    from engine.restore.logs import RestoreLogs
+    from engine.types import ProgressCallback
+
+
+class Restorer(Starter):
+    """Restores one set; everything that is opened is closed again."""
+
+    def __init__(
+        self,
+        env: Environment,
+        events: EventLog,
+        params: Parameters,
+        slot: BackupSlot,
+        folders: Folders,
+        progress: ProgressCallback | None,
+    ) -> None:
+        super().__init__(
+            env,
+            events,
+            params,
+            slot,
+            folders,
+            ExitStack(),
+            options=InitOptions.NONE,
+            progress=progress,
+            stop_at=None,
+            map_databases={},
+        )
+
+    def restore(self, source: str, destination: str | None) -> RestoreResult:
+        """Restore the set in `source` into the folder `destination`; None: to where the logs say."""
+        params, fs = self._params, self._env.fs
+        with self._resources:
+            for folder in (self._folders.system, self._folders.log):
+                self._check_folder(folder)
+            self._resources.enter_context(self._env.hold(join(self._folders.log, lock_name(params.base_name))))
+            logs = gather(
+                fs,
+                self._events,
+                source,
+                self._folders.log,
+                base=params.base_name,
+                page_size=params.database_page_size,
+            )
+            self._events.report(204, join(logs.set_folder, ""), join(self._folders.log, ""))
+            try:
+                return self._restore(logs, destination)
+            finally:
+                self._events.report(205)
+
+    def _restore(self, logs: RestoreLogs, destination: str | None) -> RestoreResult:
+        fs = self._env.fs
+        try:
+            places = RestoreMap.of_set(
+                fs, self._events, logs, destination, create_path=self._params.create_path_if_not_exist
+            )
+        except EseError as error:
+            self._events.report(454, str(error.code))
+            raise
+        recovery = Recovery(
+            self._env, self._events, logs.stream, None, {}, self._progress, places=places, set_top=logs.highest
+        )
+        try:
+            recovery.replay()
+        except EseError:
+            # Nothing of these copies is of use: the next restore begins with fresh ones.
+            with suppress(EseError):
+                places.discard()
+            raise
+        opened = self._close(logs, recovery)
+        places.publish()
+        self._check_size_after(opened)
+        return RestoreResult(
+            set_folder=logs.set_folder,
+            databases={each.logged_path: each.target for each in places.databases.values()},
+            replayed=range(logs.lowest, max(logs.stream.generations) + 1),
+            from_set=range(logs.lowest, logs.highest + 1),
+            started=recovery.started,
+            ended=self.result.ended,
+        )
+
+    def _close(self, logs: RestoreLogs, recovery: Recovery) -> Opened:
+        """Write what the replay has made, and close the log: the live one, or one that follows the set."""
+        stream = logs.stream
+        last = stream.path(max(stream.generations)) or ""
+        tail = read_tail(self._env.fs, last, self._events)
+        with stream.open(max(stream.generations)) as log:
+            header, quit_position = log.header, log.quit_position()
+        opened = Opened(
+            names=stream.names,
+            stream=stream,
+            header=header,
+            tail=tail,
+            current=None if stream.current is None else name_of(stream.current),
+            quit_position=quit_position,
+            checkpoint=None,
+        )
+        self.names = stream.names
+        self.keeper = self._make_keeper()
+        checkpoint = self._checkpoint_of(opened)
+        self.keeper.checkpoint = checkpoint
+        if opened.current is not None:
+            mend_tail(self._env.fs, tail, self._events)
+            self.writer = self._open_writer(opened)
+        else:
+            self.writer = self._create_next(opened, recovery)
+        self._resources.callback(self.writer.close)
+        self.result = recovery.finish(self.writer, checkpoint, self.keeper)
+        return opened
