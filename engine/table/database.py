@@ -26,7 +26,7 @@ from engine.pages.source import DEFAULT_CACHE_BYTES, FilePages
 from engine.table.table import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from types import TracebackType
     from typing import Self
 
@@ -120,6 +120,12 @@ class Database:
     def finding_count(self) -> int:
         """Number of findings, those that were not kept included."""
         return self._findings.count
+
+    @property
+    def corrected(self) -> tuple[int, ...]:
+        """Pages in which one flipped bit was put right in memory so far."""
+        found: Sequence[int] = getattr(self.pages, "corrected", ())
+        return tuple(found)
 
     def tables(self, *, system: bool = True) -> Iterator[str]:
         """Yield the names of the tables in the order they were made; without the engine's own if not `system`."""

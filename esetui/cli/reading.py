@@ -18,13 +18,23 @@ if TYPE_CHECKING:
     from engine.table import Database
     from esetui.cli.output import Output
 
+_MOST_NAMED = 20
+"""Pages that a warning lists."""
+
 
 class Told:
     """Writes findings as they come, and knows how bad they were."""
 
     def __init__(self, out: Output) -> None:
         self._out = out
-        self.code = ExitCode.OK
+        self._code = ExitCode.OK
+        self.database: Database | None = None
+
+    @property
+    def code(self) -> ExitCode:
+        """The exit code that follows from what was met."""
+        corrected = self.database is not None and self.database.corrected
+        return max(self._code, ExitCode.WARNINGS if corrected else ExitCode.OK)
 
     def __call__(self, finding: Finding) -> None:
         """Write one finding: to standard error, or a line of JSON."""
@@ -35,7 +45,7 @@ class Told:
 
     def note(self, code: ExitCode) -> None:
         """Remember the worst of what was met."""
-        self.code = max(self.code, code)
+        self._code = max(self._code, code)
 
 
 @contextmanager
@@ -44,4 +54,8 @@ def reading(out: Output, path: str, *, strict: bool = False) -> Iterator[tuple[D
     fs = ReadOnlyFileSystem(RealFileSystem())
     told = Told(out)
     with open_database(fs.absolute(path), strict=strict, fs=fs, on_finding=told) as database:
+        told.database = database
         yield database, told
+        if database.corrected:
+            pages = ", ".join(map(str, database.corrected[:_MOST_NAMED]))
+            out.warn(f"one bit was put right in memory in {len(database.corrected)} page(s): {pages}", path=path)

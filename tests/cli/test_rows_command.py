@@ -180,6 +180,20 @@ def test_damage_is_told_and_passed_over(database: Path, tmp_path: Path) -> None:
     assert digests(database.parent) == before
 
 
+def test_a_flipped_bit_is_put_right_and_told(database: Path, tmp_path: Path) -> None:
+    path = tmp_path / "flipped.edb"
+    data = bytearray(database.read_bytes())
+    at = data.index(b"name 949")
+    data[at] ^= 1
+    path.write_bytes(data)
+    done = run("rows", path, "T", "--columns", "Name")
+    assert done.code == ExitCode.WARNINGS
+    assert [line["row"]["Name"] for line in done.of("row")] == [f"name {999 - number}" for number in range(1, 301)]
+    (warning,) = done.of("warning")
+    assert str(at // PAGE_SIZE - 1) in warning["message"]
+    assert path.read_bytes() == data
+
+
 def test_numbers_json_does_not_know(tmp_path: Path) -> None:
     path = tmp_path / "n.edb"
     with DatabaseBuilder(Environment(), path, page_size=PAGE_SIZE) as builder:
