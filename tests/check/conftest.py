@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+
 from tests.check.patient import Patient, build
 
 if TYPE_CHECKING:

@@ -85,7 +85,7 @@ class Patient:
         at = page_offset(pgno, self.page_size)
         return Page(bytes(self.data[at : at + self.page_size]), pgno)
 
-    def put(self, pgno: int, page: bytes | bytearray, *, checksum: bool = True) -> None:
+    def put(self, pgno: int, page: bytes | bytearray | memoryview, *, checksum: bool = True) -> None:
         fixed = bytearray(page)
         if checksum:
             set_page_checksum(fixed, pgno)
