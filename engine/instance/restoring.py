@@ -102,6 +102,7 @@ class Restorer(Starter):
             with suppress(EseError):
                 places.discard()
             raise
+        self._resources.callback(recovery.replayed_state().close)
         opened = self._close(logs, recovery)
         places.publish()
         self._check_size_after(opened)

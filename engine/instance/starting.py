@@ -147,6 +147,7 @@ class Starter:
                 self._progress,
             )
             recovery.replay()
+            self._resources.callback(recovery.replayed_state().close)
         checkpoint = self._checkpoint_of(opened)
         self.keeper.checkpoint = checkpoint
         mend_tail(self._env.fs, opened.tail, self._events)

@@ -8,7 +8,7 @@ ending in A bytes in the ANSI code page, those without a letter are the W form.
 Instances and sessions are numbers.  Programs with one instance may begin with JetInit(None) and use the forms
 without an instance argument; after JetCreateInstance those are -1081, and JetCreateInstance is -1080 then.
 
-Here are the life of an instance, system parameters, backup, external backup and information.  Restore and table
+Here are the life of an instance, system parameters, backup, external backup, restore and information.  Table
 operations are not among them.
 Source: jet-api reference 1, 2.2-2.6, 4, 6.6.
 """
@@ -66,6 +66,17 @@ from engine.jet.life import (
     JetTerm2,
 )
 from engine.jet.parameters import JetGetSystemParameter, JetSetSystemParameter
+from engine.jet.restore import (
+    JetRestore,
+    JetRestore2,
+    JetRestore2A,
+    JetRestore2W,
+    JetRestoreA,
+    JetRestoreInstance,
+    JetRestoreInstanceA,
+    JetRestoreInstanceW,
+    JetRestoreW,
+)
 
 __all__ = [
     "DbInfoUpgrade",
@@ -106,6 +117,15 @@ __all__ = [
     "JetInstanceInfo",
     "JetOpenFileInstance",
     "JetReadFileInstance",
+    "JetRestore",
+    "JetRestore2",
+    "JetRestore2A",
+    "JetRestore2W",
+    "JetRestoreA",
+    "JetRestoreInstance",
+    "JetRestoreInstanceA",
+    "JetRestoreInstanceW",
+    "JetRestoreW",
     "JetRstInfo",
     "JetSetSystemParameter",
     "JetStopBackup",

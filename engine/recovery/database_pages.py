@@ -71,7 +71,11 @@ class ReplayedPages:
         self.objid_last = objid
         self._file: Readable = NoFile(path) if anew else fs.open(path, OpenMode.READ)
         self.page_size = page_size
-        self.spilled = SpilledPages(FilePages(self._file, page_size, cache_bytes=4 * 1024 * 1024))
+        try:
+            self.spilled = SpilledPages(FilePages(self._file, page_size, cache_bytes=4 * 1024 * 1024))
+        except BaseException:
+            self._file.close()
+            raise
         self.cache = PageCache(
             path,
             page_size,

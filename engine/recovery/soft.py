@@ -438,6 +438,8 @@ class Recovery:
         """Open a database for writing its header."""
         fs = self.env.fs
         clean = replayed.on_disk.replace(gen_min_required=0)
+        # A map that was open when the run died describes pages that may have changed since.
+        flush_map = None if replayed.pages.changed else believable_flush_map(fs, replayed.path, clean)
         return AttachedDatabase(
             self.env,
             fs.open(replayed.path, OpenMode.READ_WRITE),
@@ -445,8 +447,7 @@ class Recovery:
             dbid=replayed.dbid,
             last_owned_page=0,
             first_copy=first_to_write(replayed.read),
-            # A map that was open when the run died describes pages that may have changed since.
-            flush_map=None if replayed.pages.changed else believable_flush_map(fs, replayed.path, clean),
+            flush_map=flush_map,
             consistent=replayed.attach_consistent,
         )
 

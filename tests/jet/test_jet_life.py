@@ -287,4 +287,3 @@ def test_two_instances_and_their_handles(start: Callable[..., Any], tmp_path: Pa
 
 def test_every_name_is_exported() -> None:
     assert all(hasattr(jet, name) for name in jet.__all__)
-    assert not [name for name in jet.__all__ if "Restore" in name], "restore belongs elsewhere"
