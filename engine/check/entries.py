@@ -38,6 +38,12 @@ _TUPLE_LIMITS_LONG = struct.Struct("<IIIII")
 _MOST_TUPLES: Final = 32767
 _MOST_COMBINATIONS: Final = 100_000
 _UNICODE_UNIT: Final = 2
+# Plain numbers: for every record an operation on flags costs ten times as much.
+_ALL_NULLS: Final = int(IndexFlags.ALLOW_ALL_NULLS)
+_FIRST_NULL: Final = int(IndexFlags.ALLOW_FIRST_NULL)
+_SOME_NULLS: Final = int(IndexFlags.ALLOW_SOME_NULLS)
+_CROSS: Final = int(IndexFlags.CROSS_PRODUCT)
+_NESTED: Final = int(IndexFlags.NESTED_TABLE)
 
 
 class Depth(Enum):
@@ -62,12 +68,15 @@ class EntryMaker:
         self.columns: tuple[ColumnDef, ...] = tuple(each.column for each in index.columns)
         self.needed = frozenset(each.column for each in (*index.columns, *index.conditions))
         self._segments = tuple(Segment.of(each.column, descending=each.descending) for each in index.columns)
+        self._flags = int(flags)
+        self._nulls_high = bool(flags & IndexFlags.NULLS_HIGH)
+        self._dotnet = bool(flags & IndexFlags.DOTNET_GUID)
+        self._varying = next((place for place, column in enumerate(self.columns) if column.multi_valued), None)
         self._several = bool(flags & (IndexFlags.MULTI_VALUED | IndexFlags.CROSS_PRODUCT | IndexFlags.NESTED_TABLE))
         self._tuples = _limits(index.tuple_limits)
         self._quick = None
         if index.segment_most is None and not self._several and self._tuples is None:
-            dotnet = bool(flags & IndexFlags.DOTNET_GUID)
-            self._quick = compile_key(self._segments, index.key_most, dotnet_guid=dotnet)
+            self._quick = compile_key(self._segments, index.key_most, dotnet_guid=self._dotnet)
         self.depth, self.reason = self._judge()
 
     def _judge(self) -> tuple[Depth, str]:
@@ -129,18 +138,18 @@ class EntryMaker:
         return tuple(found)
 
     def _combined(self, values: Sequence[Values]) -> Iterable[Sequence[bytes | None]]:
-        flags = self.index.flags
-        if self._tuples is not None and not flags & IndexFlags.CROSS_PRODUCT:
+        flags = self._flags
+        if self._tuples is not None and not flags & _CROSS:
             return ((each, *(other[0] for other in values[1:])) for each in values[0])
         if not self._several:
             return ([each[0] for each in values],)
-        if flags & IndexFlags.NESTED_TABLE:
+        if flags & _NESTED:
             return self._nested(values)
-        if flags & IndexFlags.CROSS_PRODUCT:
+        if flags & _CROSS:
             if prod(len(each) for each in values) > _MOST_COMBINATIONS:
                 raise TooManyEntriesError
             return product(*values)
-        varying = next((place for place, column in enumerate(self.columns) if column.multi_valued), None)
+        varying = self._varying
         if varying is None:
             return ([each[0] for each in values],)
         before = [each[0] for each in values[:varying]]
@@ -156,15 +165,11 @@ class EntryMaker:
             ]
 
     def _has_entry(self, values: Sequence[bytes | None]) -> bool:
-        nulls = sum(value is None for value in values)
-        if not nulls:
+        if None not in values:
             return True
-        flags = self.index.flags
-        if nulls == len(values):
-            return bool(flags & IndexFlags.ALLOW_ALL_NULLS)
-        if values[0] is None:
-            return bool(flags & IndexFlags.ALLOW_FIRST_NULL)
-        return bool(flags & IndexFlags.ALLOW_SOME_NULLS)
+        if values.count(None) == len(values):
+            return bool(self._flags & _ALL_NULLS)
+        return bool(self._flags & (_FIRST_NULL if values[0] is None else _SOME_NULLS))
 
     def _key(self, values: Sequence[bytes | None]) -> bytes:
         if self._quick is not None and None not in values:
@@ -175,8 +180,8 @@ class EntryMaker:
             values,
             key_most=index.key_most,
             segment_most=index.segment_most,
-            nulls_high=bool(index.flags & IndexFlags.NULLS_HIGH),
-            dotnet_guid=bool(index.flags & IndexFlags.DOTNET_GUID),
+            nulls_high=self._nulls_high,
+            dotnet_guid=self._dotnet,
         )
 
 

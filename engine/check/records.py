@@ -15,6 +15,7 @@ from engine.errors import Err, EseError
 from engine.format.column import ColumnFlags, Storage
 from engine.format.compression import unpack_value
 from engine.format.longvalue import unpack_reference
+from engine.format.node import NodeFlags
 from engine.format.page import PageFlags
 from engine.format.record import COMPRESSED, ENCRYPTED, MULTI, RecordLayout, decode_tagged_old
 
@@ -36,6 +37,8 @@ _SEQUENCE_KEY: Final = 4
 
 _TWO: Final = 2
 _NULL: Final[Values] = (None,)
+_DERIVED: Final = 1 << 16
+_DELETED: Final = int(NodeFlags.DELETED)
 
 
 class RecordReader:
@@ -47,7 +50,7 @@ class RecordReader:
         self._long_values = long_values
         self._record: Record | None = None
         self._tagged: dict[tuple[bool, int], Tagged] = {}
-        self._values: dict[ColumnDef, Values] = {}
+        self._values: dict[int, Values] = {}
 
     def take(self, data: bytes | memoryview, *, old: bool = False) -> Record:
         """Take a record apart and make it the current one; -358."""
@@ -67,9 +70,10 @@ class RecordReader:
 
     def value_of(self, column: ColumnDef) -> Values:
         """Return the values of a column in the current record; -1526, -1620 and the like when one is unreadable."""
-        found = self._values.get(column)
+        place = column.id | _DERIVED if column.derived else column.id
+        found = self._values.get(place)
         if found is None:
-            found = self._values[column] = self._read(column)
+            found = self._values[place] = self._read(column)
         return found
 
     def _read(self, column: ColumnDef) -> Values:
@@ -160,7 +164,7 @@ class RecordCheck:
         """Take the live nodes of a leaf."""
         old = not page.flags & PageFlags.NEW_RECORD_FORMAT
         for line, node in found:
-            if node.deleted:
+            if node.flags & _DELETED:
                 continue
             self.records += 1
             try:

@@ -22,7 +22,7 @@ from engine.check.tree import TreeWalk, shown
 from engine.errors import EseError
 from engine.format.catalog_row import IndexFlags
 from engine.format.longvalue import LongValueKey, LongValueRoot
-from engine.format.node import nodes
+from engine.format.node import NodeFlags, nodes
 from engine.format.page import PageFlags
 from engine.table.long_values import LongValues
 
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from engine.format.page import Page
 
 _LONG_VALUES: Final = "LV"
+_DELETED: Final = int(NodeFlags.DELETED)
 
 
 class TableCheck:
@@ -204,7 +205,7 @@ class _Taker:
         """Take the live entries of a leaf."""
         take = self._tally.digest.take
         for _, node in found:
-            if node.deleted:
+            if node.flags & _DELETED:
                 continue
             if self._keyed:
                 take(node.key, bytes(node.data))

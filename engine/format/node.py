@@ -65,6 +65,10 @@ class NodeFlags(IntFlag):
     COMPRESSED = 4
 
 
+_COMPRESSED: Final = int(NodeFlags.COMPRESSED)
+"""A plain number: for every node an operation on flags costs ten times as much."""
+
+
 class Node(NamedTuple):
     """A decoded line: flags, full key, and a view of the data."""
 
@@ -110,7 +114,7 @@ def children(page: Page) -> Iterator[Child]:
 
 def _decode(page: Page, index: int, flags: int, data: memoryview, prefix: memoryview) -> Node:
     size = len(data)
-    if flags & NodeFlags.COMPRESSED:
+    if flags & _COMPRESSED:
         if size < _TWO_WORDS.size:
             raise page.error(Err.NodeCorrupted, f"line {index} has {size} bytes")
         prefix_size, suffix_size = _TWO_WORDS.unpack_from(data)
