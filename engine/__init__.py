@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from engine.info import checkpoint_info, database_info, log_info
     from engine.instance import Instance, InstanceState, instances
     from engine.instance.recovering import RecoverJob, recover
+    from engine.instance.restore_set import restore_set
     from engine.params import Param, Parameters
     from engine.recovery.memory import Recovered, RecoveredDatabase, open_recovered
     from engine.recovery.plan import RecoveryPlan, plan_recovery
@@ -74,6 +75,7 @@ __all__ = [
     "open_recovered",
     "plan_recovery",
     "recover",
+    "restore_set",
 ]
 
 _HOMES = {
@@ -85,6 +87,7 @@ _HOMES = {
     "engine.instance": ("Instance", "InstanceState", "instances"),
     "engine.params": ("Param", "Parameters"),
     "engine.instance.recovering": ("RecoverJob", "recover"),
+    "engine.instance.restore_set": ("restore_set",),
     "engine.recovery.memory": ("Recovered", "RecoveredDatabase", "open_recovered"),
     "engine.recovery.plan": ("RecoveryPlan", "plan_recovery"),
     "engine.recovery.result": ("RecoveryResult",),

@@ -19,6 +19,7 @@ from engine.format.page import page_number
 from engine.format.patch import PatchHeader
 from engine.header_file import read_header, write_header
 from engine.log.paths import folder_of, join, without_extension
+from engine.recovery.attach_rule import judge
 from engine.recovery.places import last_name
 from engine.types import LogTime
 
@@ -55,7 +56,7 @@ class RestoredDatabase:
 class RestoreMap:
     """The databases of a set by their names without extension; the `Finder` of a hard recovery.
 
-    A database is copied when the log first names it.  `destination` None: it goes where the log says it was.
+    A database is copied when the log names it as it was copied.  `destination` None: it goes where the log says it was.
     """
 
     fs: FileSystem
@@ -66,6 +67,7 @@ class RestoreMap:
     """Names of the `.pat` files, lower case, without extension."""
     create_path: bool = False
     databases: dict[str, RestoredDatabase] = field(default_factory=dict)
+    _checked: dict[str, DatabaseHeader] = field(default_factory=dict)
 
     @classmethod
     def of_set(
@@ -81,7 +83,7 @@ class RestoreMap:
             raise EseError.from_code(Err.PatchFileMissing, "no .pat file in the set", path=logs.set_folder)
         return cls(fs, events, logs, destination, found, create_path)
 
-    def find(self, path: str, named: Named) -> str:  # noqa: ARG002 - the protocol's
+    def find(self, path: str, named: Named) -> str:
         """Return where the database is while it is recovered; it is copied there first.
 
         One that the set does not have is left out: its place is a name that nothing has.
@@ -94,9 +96,14 @@ class RestoreMap:
         source = self._source(name)
         if key not in self.names or source is None:
             return join(self.logs.set_folder, f"{name}{RESTORING}")
+        header = self._checked.get(key)
+        if header is None:
+            header = self._checked[key] = check_copy(self.fs, self.events, source, self.logs)
+        if judge(named, header, self.logs.first.signature, source).harmless:
+            # It was attached again after that, perhaps at another place: its turn comes.
+            return join(self.logs.set_folder, f"{name}{RESTORING}")
         target = path if self.destination is None else join(self.destination, name)
         database = RestoredDatabase(source, path, self._placed(target))
-        header = check_copy(self.fs, self.events, database.source, self.logs)
         self.databases[key] = database
         database.made = True
         copy_in(self.fs, database, header)

@@ -43,6 +43,7 @@ COMMANDS: dict[str, Entry] = {
     "check": Entry("check", "Check the integrity of a database: trees, space, records, indexes, long values."),
     "backup": Entry("backup", "Back up an instance: full, atomic or incremental."),
     "truncate": Entry("truncate", "Delete the logs that recovery no longer needs."),
+    "restore": Entry("restore", "Restore the databases of a backup set."),
     "plan": Entry("plan", "Show what recovery of an instance would do; change nothing."),
     "recover": Entry("recover", "Recover an instance: replay its logs, undo what was never committed."),
     "events": Entry("events", "Show the journal of an instance's events."),

@@ -1,0 +1,70 @@
+"""Restoring a set as a whole piece of work, with an instance that is made for it from what the set says of itself."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from engine.backup.sets import read_backup_set
+from engine.env import Environment
+from engine.errors import Err, EseError
+from engine.instance.core import Instance
+from engine.log.reader import LogFile
+from engine.params import Param
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from engine.backup.sets import BackupSet
+    from engine.events import Event
+    from engine.restore.result import RestoreResult
+    from engine.types import ProgressCallback, StrPath
+
+
+def restore_set(
+    source: StrPath,
+    *,
+    to: StrPath | None = None,
+    logs: StrPath | None = None,
+    create_path: bool = True,
+    progress: ProgressCallback | None = None,
+    on_event: Callable[[Event], object] | None = None,
+    env: Environment | None = None,
+) -> RestoreResult:
+    """Restore the set in `source`: databases into the folder `to`, or with None to where its logs say.
+
+    `logs` is the folder of the live logs, `to` by default: newer ones there are replayed too, and the log that
+    follows goes there.  Page size, log size and names are those of the set.  -1003 with neither folder, -1811 without
+    a set; otherwise the errors of `Instance.restore`.
+    """
+    world = env or Environment()
+    folder = logs if logs is not None else to
+    if folder is None:
+        raise EseError.from_code(Err.InvalidParameter, "no folder for the logs", hint="say `logs`, `to`, or both")
+    found = read_backup_set(os.fspath(source), fs=world.fs)
+    instance = instance_for(found, world.fs.absolute(os.fspath(folder)), create_path=create_path, env=world)
+    if on_event is not None:
+        instance.events.subscribe(on_event)
+    try:
+        return instance.restore(found.path, to, progress=progress)
+    finally:
+        instance.abandon()
+
+
+def instance_for(found: BackupSet, log_folder: str, *, create_path: bool, env: Environment) -> Instance:
+    """Return an instance, not begun, with the settings of a set; -1811 when the set has no log that can be read."""
+    settings: dict[Param | int | str, object] = {
+        Param.LogFilePath: log_folder,
+        Param.SystemPath: log_folder,
+        Param.CreatePathIfNotExist: create_path,
+    }
+    if found.names is None or not found.logs:
+        raise EseError.from_code(Err.FileNotFound, "no log in the set", path=found.path)
+    settings |= {Param.BaseName: found.names.base, Param.LegacyFileNames: found.names.legacy_bits}
+    for each in found.logs:
+        if each.header is not None and not each.problem:
+            with LogFile.open(env.fs, each.path) as log:
+                settings[Param.LogFileSize] = log.header.file_size // 1024
+                settings[Param.DatabasePageSize] = log.header.page_size
+            break
+    return Instance(params=settings, env=env)

@@ -1,0 +1,100 @@
+"""`esetui restore SET`: databases from a backup set, rolled forward through newer logs where there are any."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from engine.backup.sets import Verdict, read_backup_set
+from engine.errors import EseError
+from engine.files.real import RealFileSystem
+from engine.instance.restore_set import restore_set
+from engine.log.paths import join
+from esetui.cli.describe.fields import range_text
+from esetui.cli.exit_codes import ExitCode
+from esetui.cli.failures import exit_code_for, next_step
+from esetui.cli.options import PATH, common
+from esetui.cli.output import is_terminal, size_text
+from esetui.journal import event_fields
+
+if TYPE_CHECKING:
+    from engine.backup.sets import BackupSet
+    from engine.events import Event
+    from engine.restore.result import RestoreResult
+    from esetui.cli.output import Output
+
+
+@click.command("restore")
+@click.argument("source", metavar="SET", type=PATH)
+@click.option("--to", type=PATH, help="Folder for the databases; without it they go to where the logs say they were.")
+@click.option("--logs", type=PATH, help="Folder of the live logs, which are replayed too; by default that of --to.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask before databases are replaced.")
+@common
+def command(out: Output, source: str, to: str | None, logs: str | None, *, yes: bool) -> ExitCode:
+    """Restore the databases of a backup set.
+
+    Each database is copied, brought to the newest moment that the logs reach, and only then put in its place.  The
+    set is not changed.
+    """
+    if to is None and logs is None:
+        raise click.UsageError("say --to, the folder for the databases, or --logs to restore them to where they were")
+    fs = RealFileSystem()
+    found = read_backup_set(source, fs=fs)
+    out.record("job_started", command="restore", set=found.path, to=to, logs=logs or to)
+    write_set(out, found)
+    replaced = [path for path in _targets(fs, found, to) if fs.stat(path) is not None]
+    if (replaced or to is None) and not yes:
+        what = ", ".join(replaced) or "the databases at their original places"
+        if not is_terminal(sys.stdin):
+            raise click.UsageError(f"this replaces {what}; say --yes when nobody can be asked")
+        click.confirm(f"Replace {what}?", abort=True, err=True)
+
+    def event(each: Event) -> None:
+        out.record("event", event_fields(each))
+        out.narrate(each.message)
+
+    try:
+        result = restore_set(source, to=to, logs=logs, on_event=event)
+    except EseError as error:
+        code = exit_code_for(error)
+        out.fail(error, unchanged="the set; no database was replaced", then=next_step(error))
+        out.record("job_finished", ok=False, exit_code=int(code))
+        return code
+    write_result(out, result)
+    return ExitCode.OK
+
+
+def _targets(fs: RealFileSystem, found: BackupSet, to: str | None) -> list[str]:
+    return [] if to is None else [join(fs.absolute(to), each.name) for each in found.databases]
+
+
+def write_set(out: Output, found: BackupSet) -> None:
+    """Write what the set is."""
+    verdict = found.verdict.value if found.verdict is Verdict.COMPLETE else f"{found.verdict.value}: {found.reason}"
+    out.line(f"set        {found.path}: {verdict}")
+    for database in found.databases:
+        out.line(f"database   {database.name}: {size_text(database.size)}")
+    if found.logs:
+        out.line(f"logs       {range_text(found.logs[0].generation, found.logs[-1].generation)}")
+
+
+def write_result(out: Output, result: RestoreResult) -> None:
+    """Write what was done."""
+    for logged, path in sorted(result.databases.items()):
+        out.line(f"restored   {path}")
+        out.record("database", logged_path=logged, path=path)
+    replayed = range_text(result.replayed.start, result.replayed.stop - 1)
+    out.summary(f"restore of {result.set_folder} complete; logs {replayed} replayed, consistent at {result.ended}")
+    out.record(
+        "job_finished",
+        ok=True,
+        exit_code=0,
+        set=result.set_folder,
+        databases=result.databases,
+        replayed=result.replayed,
+        from_set=result.from_set,
+        started=result.started,
+        ended=result.ended,
+    )
