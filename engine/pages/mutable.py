@@ -30,7 +30,7 @@ Node: TypeAlias = tuple[int, int, bytes, bytes]
 
 _WORD = struct.Struct("<H")
 _TWO_WORDS = struct.Struct("<HH")
-_KEPT_FLAGS: Final = NodeFlags.VERSION | NodeFlags.DELETED
+_KEPT_FLAGS: Final = int(NodeFlags.VERSION | NodeFlags.DELETED)
 _COMPRESSED: Final = int(NodeFlags.COMPRESSED)
 _NEVER_COMPRESSED: Final = PageFlags.ROOT | PageFlags.SPACE_TREE
 _NOT_A_BODY: Final = PageFlags.EMPTY | PageFlags.PRE_INIT

@@ -183,20 +183,30 @@ class ControlReplay:
 
     def apply(self, found: LogRecord, log: LogHeader) -> None:
         """Apply one record of the log with that header; errors of redo name the record's place."""
-        record, kind = found.record, found.record.type
+        record = found.record
+        try:
+            # Most records are of pages and transactions.
+            replayed = self.pages.feed(found.pos, record)
+        except EseError as error:
+            pos = found.pos
+            raise error.located(generation=pos.generation, segment=pos.segment, offset=pos.offset) from None
+        if replayed:
+            self.last_is_mark, self.ended_at = False, None
+            return
+        kind = record.type
         if kind in _FILLERS:
             return
         self.last_is_mark = isinstance(record, ShutDownMark)
         self.ended_at = None
-        if kind in _NEUTRAL:
-            return
+        if kind not in _NEUTRAL:
+            self._apply_control(found, record, log)
+
+    def _apply_control(self, found: LogRecord, record: Record, log: LogHeader) -> None:
         if isinstance(record, (Init, Init2)):
             self.pages.end_sessions()
-        elif self._replayed(found):
-            return
         elif isinstance(record, ShutDownMark):
             self.shutdown_mark = found.pos
-        elif kind in _ENDS:
+        elif record.type in _ENDS:
             self._end(found.pos)
         elif isinstance(record, AttachDB):
             self._attach(record, found, log)
@@ -206,13 +216,6 @@ class ControlReplay:
             self._detach(record.dbid, found.pos)
         else:
             self._on_database(found, record)
-
-    def _replayed(self, found: LogRecord) -> bool:
-        try:
-            return self.pages.feed(found.pos, found.record)
-        except EseError as error:
-            pos = found.pos
-            raise error.located(generation=pos.generation, segment=pos.segment, offset=pos.offset) from None
 
     def _on_database(self, found: LogRecord, record: Record) -> None:
         """Apply a record about one database as a whole."""

@@ -71,13 +71,14 @@ class Replay:
 
         Errors of `engine.redo.apply`, completed with the position by the caller.
         """
-        if isinstance(record, lr.PageRecord | lr.NewPage):
+        handler = _HANDLERS.get(type(record))
+        if handler is not None:
+            handler(self, pos, record)
+        elif isinstance(record, lr.PageRecord):
+            _HANDLERS[type(record)] = Replay._page_record
             self._page_record(pos, record)
-            return True
-        handler = _TRANSACTIONS.get(type(record))
-        if handler is None:
+        else:
             return False
-        handler(self, pos, record)
         return True
 
     def end_sessions(self) -> None:
@@ -290,7 +291,7 @@ class Replay:
                     database.unpin(version.pgno)
 
 
-_TRANSACTIONS: Final[dict[type[lr.Record], Callable[[Replay, LgPos, Any], None]]] = {
+_HANDLERS: Final[dict[type[lr.Record], Callable[[Replay, LgPos, Any], None]]] = {
     lr.Begin0: Replay._begin0,  # noqa: SLF001 - the class's own table
     lr.BeginDT: Replay._begin0,  # noqa: SLF001
     lr.Begin: Replay._begin,  # noqa: SLF001
@@ -301,4 +302,6 @@ _TRANSACTIONS: Final[dict[type[lr.Record], Callable[[Replay, LgPos, Any], None]]
     lr.MacroBegin: Replay._macro_begin,  # noqa: SLF001
     lr.MacroAbort: Replay._macro_abort,  # noqa: SLF001
     lr.MacroCommit: Replay._macro_commit,  # noqa: SLF001
+    lr.NewPage: Replay._page_record,  # noqa: SLF001
 }
+"""Page records come into it as they are met."""

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from engine.format.checkpoint import Checkpoint
     from engine.format.dbheader import DatabaseHeader
     from engine.format.logheader import LogHeader
+    from engine.format.lr import Record
     from engine.log.checkpoint_file import CheckpointFile
     from engine.log.reader import LogFile
     from engine.log.stream import LogStream
@@ -157,20 +158,23 @@ class Recovery:
             state.begin_generation(generation)
             self._check_created(state, log)
             is_last = generation == max(self.stream.generations)
-            counted: Counter[str] = Counter()
+            counted: Counter[type[Record]] = Counter()
+            apply, last_record = state.apply, self.last_record
             # The end of the last log may be torn; what is to be mended there is known already.  In a set it may not.
             strict = not is_last or generation <= self.set_top
             if strict and log.scan().corruption is not None:
                 self._refuse_corrupt(log)
             for record in log.records(self.started if first else None, strict=strict):
-                counted[record.record.type.name] += 1
-                state.apply(record, log.header)
-                self.last_record = record.pos
+                counted[type(record.record)] += 1
+                apply(record, log.header)
+                last_record = record.pos
+            self.last_record = last_record
             self._check_created(state, log)
             self.accumulated = log.scan().accumulated_checksum
             self.last = log.header
-            most, count = counted.most_common(1)[0] if counted else ("", 0)
-            self.events.report(301, log.path, "", f"{most:<9}", str(count))
+            most, count = counted.most_common(1)[0] if counted else (None, 0)
+            name = "" if most is None else most.__name__
+            self.events.report(301, log.path, "", f"{name:<9}", str(count))
 
     def _refuse_corrupt(self, log: LogFile) -> None:
         """Report damage of a log, and raise it: -573 in a set, -574 in the logs behind it, else -501."""
