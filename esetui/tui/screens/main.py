@@ -16,12 +16,12 @@ import os
 from typing import TYPE_CHECKING, Final
 
 from textual.containers import Horizontal, Vertical
-from textual.screen import Screen
 from textual.widgets import Static
 
-from esetui.actions import BY_ID, Action, Scope, footer
+from esetui.actions import Action, Scope
 from esetui.tui import words
 from esetui.tui.advice import ADVICE, Advice
+from esetui.tui.doing.base import ActionScreen
 from esetui.tui.model import Choice, FolderState, InstanceView, Section
 from esetui.tui.widgets.backup_panel import BackupPanel
 from esetui.tui.widgets.bars import KeyBar, TitleBar
@@ -58,7 +58,7 @@ _SCOPES: Final = {
 }
 
 
-class MainScreen(Screen[None]):
+class MainScreen(ActionScreen):
     """The panes, fed by polling."""
 
     AUTO_FOCUS = "#instances"
@@ -135,7 +135,7 @@ class MainScreen(Screen[None]):
         self.page_map.show(shown.monitor if shown is not None else None)
         self.events.poll()
         self.title_bar.show(self.control.overview, self.board)
-        self.key_bar.show([(action, self._title(action), self.reason(action)) for action in self._footer()])
+        self.key_bar.show(self.footer())
         self._name_panes(shown)
 
     def _name_panes(self, job: JobSnapshot | None) -> None:
@@ -195,13 +195,8 @@ class MainScreen(Screen[None]):
         job = (Scope.JOB,) if self.board.running else ()
         return (*job, *_SCOPES.get(self.pane, ()))
 
-    def _footer(self) -> list[Action]:
-        actions = footer(self.scopes())
-        # Help and quit stay, whatever else there is.
-        last = [BY_ID["help"], BY_ID["quit"]]
-        return [*[each for each in actions if each not in last][: 8 - len(last)], *last]
-
-    def _title(self, action: Action) -> str:
+    def action_title(self, action: Action) -> str:
+        """Return what the footer calls an action."""
         if action.id == "start_stop" and self.instance is not None:
             return "Stop" if self.control.is_running(self.instance.key) else "Start"
         return action.title
