@@ -11,6 +11,7 @@ Source: log reference 3, 4; architecture, "Evidence read".
 from __future__ import annotations
 
 import dataclasses
+import os
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -24,6 +25,7 @@ from engine.header_file import read_header_from
 from engine.log.tail import read_tail
 from engine.pages.source import FilePages
 from engine.recovery.looking import folder_and_database, look
+from engine.recovery.places import Places
 from engine.recovery.result import RecoveryResult
 from engine.recovery.soft import Recovery
 from engine.recovery.undo import UndoResult, undo_all
@@ -86,13 +88,14 @@ class Recovered:
 def open_recovered(
     path: StrPath,
     *,
+    logs: StrPath | None = None,
     base_name: str | None = None,
     system_folder: str | None = None,
     map_databases: Mapping[str, str] | None = None,
     progress: ProgressCallback | None = None,
     env: Environment | None = None,
 ) -> Recovered:
-    """Recover in memory the instance whose logs lie in the folder `path`, or beside the database `path`.
+    """Recover in memory the instance whose logs lie in the folder `path`, or beside the database `path` or in `logs`.
 
     `system_folder` is where the checkpoint is, when not beside the logs; `map_databases` leads from paths in the log
     to where the databases are now.  A database `path` that is consistent already is opened as it is.  Errors are
@@ -101,13 +104,16 @@ def open_recovered(
     world = env or Environment()
     world = dataclasses.replace(world, fs=ReadOnlyFileSystem(world.fs))
     folder, wanted = folder_and_database(world.fs, path)
+    if logs is not None:
+        folder = world.fs.absolute(os.fspath(logs))
     events = EventLog(now=world.now, shared=False)
     with ExitStack() as resources:
         looked = look(world.fs, folder, base=base_name, system_folder=system_folder)
         checkpoint = None if looked.checkpoint is None else looked.checkpoint.checkpoint
         # A damaged end is refused here as it is on a start: what lies behind it is not known.
         read_tail(world.fs, looked.stream.path(max(looked.stream.generations)) or "", events)
-        recovery = Recovery(world, events, looked.stream, checkpoint, map_databases or {}, progress)
+        places = Places(world.fs, folder, map_databases or {}, () if wanted is None else (wanted,))
+        recovery = Recovery(world, events, looked.stream, checkpoint, progress=progress, places=places)
         recovery.replay()
         state = recovery.replayed_state()
         resources.callback(state.close)

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+import functools
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import click
+
+from engine.env import Environment
 from engine.files.readonly import ReadOnlyFileSystem
 from engine.files.real import RealFileSystem
+from engine.recovery.memory import open_recovered
 from engine.table import open_database
+from esetui.cli.describe.fields import range_text
 from esetui.cli.describe.findings import finding_fields, finding_text
 from esetui.cli.exit_codes import ExitCode
+from esetui.cli.options import PATH
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from engine.findings import Finding
+    from engine.recovery.memory import Recovered, RecoveredDatabase
     from engine.table import Database
     from esetui.cli.output import Output
 
@@ -48,14 +56,67 @@ class Told:
         self._code = max(self._code, code)
 
 
+class Replay(NamedTuple):
+    """What `--replay` asks for: the folder of the logs, None where they lie beside the database."""
+
+    logs: str | None
+
+
+def replayable(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command that reads a database the options of a recovery in memory, as `replay`: a `Replay` or None."""
+
+    @click.option("--replay", is_flag=True, help="Recover the database in memory first; nothing is written.")
+    @click.option("--logs", type=PATH, help="Folder of the logs for --replay; by default that of the database.")
+    @functools.wraps(function)
+    def run(*args: Any, replay: bool, logs: str | None, **options: Any) -> Any:
+        if logs is not None and not replay:
+            raise click.UsageError("--logs is for --replay")
+        return function(*args, replay=Replay(logs) if replay else None, **options)
+
+    return run
+
+
+def replayed(stack: ExitStack, out: Output, path: str, replay: Replay) -> RecoveredDatabase:
+    """Recover a database in memory and tell what that did; freed with `stack`.  Errors as `open_recovered`."""
+    env = Environment(fs=ReadOnlyFileSystem(RealFileSystem()))
+    recovered = stack.enter_context(open_recovered(path, logs=replay.logs, env=env))
+    write_recovered(out, recovered)
+    return recovered.database(path)
+
+
+def write_recovered(out: Output, recovered: Recovered) -> None:
+    """Tell on standard error, or in a record, what a recovery in memory did."""
+    result, undone = recovered.result, recovered.undone
+    pages = sum(each.replayed for each in recovered.databases)
+    logs = range_text(result.replayed.start, result.replayed.stop - 1)
+    out.narrate(
+        f"replayed in memory: logs {logs}, {pages} page(s) differ from the file, "
+        f"{undone.transactions} open transaction(s) undone; consistent at {result.ended}"
+    )
+    out.record(
+        "replayed",
+        replayed=result.replayed,
+        started=result.started,
+        ended=result.ended,
+        pages=pages,
+        undone_transactions=undone.transactions,
+        undone_changes=undone.changes,
+    )
+
+
 @contextmanager
-def reading(out: Output, path: str, *, strict: bool = False) -> Iterator[tuple[Database, Told]]:
-    """Open a database for a command; errors as `open_database`."""
+def reading(
+    out: Output, path: str, *, strict: bool = False, replay: Replay | None = None
+) -> Iterator[tuple[Database, Told]]:
+    """Open a database for a command, with `replay` as it would be after recovery; errors as `open_database`."""
     fs = ReadOnlyFileSystem(RealFileSystem())
     told = Told(out)
-    with open_database(fs.absolute(path), strict=strict, fs=fs, on_finding=told) as database:
+    name = fs.absolute(path)
+    with ExitStack() as stack:
+        pages = None if replay is None else replayed(stack, out, name, replay).pages
+        database = stack.enter_context(open_database(name, strict=strict, fs=fs, pages=pages, on_finding=told))
         told.database = database
         yield database, told
         if database.corrected:
-            pages = ", ".join(map(str, database.corrected[:_MOST_NAMED]))
-            out.warn(f"one bit was put right in memory in {len(database.corrected)} page(s): {pages}", path=path)
+            numbers = ", ".join(map(str, database.corrected[:_MOST_NAMED]))
+            out.warn(f"one bit was put right in memory in {len(database.corrected)} page(s): {numbers}", path=path)

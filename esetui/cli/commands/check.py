@@ -13,15 +13,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from engine.check import CheckKind, Severity, check
-from engine.env import Environment
 from engine.errors import EseError
 from engine.files.readonly import ReadOnlyFileSystem
 from engine.files.real import RealFileSystem
 from engine.monitor import Monitor
-from engine.recovery.memory import open_recovered
 from esetui.cli.exit_codes import ExitCode
 from esetui.cli.options import PATH, common
 from esetui.cli.progress import Reporter
+from esetui.cli.reading import replayable, replayed
 from esetui.cli.signals import Cancellation, Stopped
 
 if TYPE_CHECKING:
@@ -29,23 +28,24 @@ if TYPE_CHECKING:
 
     from engine.check import CheckFinding
     from esetui.cli.output import Output
+    from esetui.cli.reading import Replay
 
 _WORDS = {Severity.ERROR: "BAD ", Severity.WARNING: "warn", Severity.INFO: "note"}
 
 
 @click.command("check")
 @click.argument("database", type=PATH, metavar="DB")
-@click.option("--replay", is_flag=True, help="Recover the database in memory first; nothing is written.")
 @click.option("--strict", is_flag=True, help="Tell also what an engine would tolerate but never write.")
+@replayable
 @common
-def command(out: Output, database: str, replay: bool, strict: bool) -> ExitCode:  # noqa: FBT001 - click's way
+def command(out: Output, database: str, *, replay: Replay | None, strict: bool) -> ExitCode:
     """Check the integrity of a database: trees, space, records, indexes, long values."""
     monitor = Monitor()
     counts: Counter[tuple[Severity, CheckKind]] = Counter()
-    out.record("job_started", command="check", path=database, replay=replay, strict=strict)
+    out.record("job_started", command="check", path=database, replay=replay is not None, strict=strict)
     with ExitStack() as stack, Cancellation(monitor) as cancellation, Reporter(out, monitor) as reporter:
         try:
-            for finding in _findings(stack, database, monitor, replay=replay, strict=strict):
+            for finding in _findings(stack, out, database, monitor, replay=replay, strict=strict):
                 counts[finding.severity, finding.kind] += 1
                 _write(out, reporter, database, finding)
         except EseError:
@@ -57,13 +57,13 @@ def command(out: Output, database: str, replay: bool, strict: bool) -> ExitCode:
 
 
 def _findings(
-    stack: ExitStack, database: str, monitor: Monitor, *, replay: bool, strict: bool
+    stack: ExitStack, out: Output, database: str, monitor: Monitor, *, replay: Replay | None, strict: bool
 ) -> Iterator[CheckFinding]:
     fs = ReadOnlyFileSystem(RealFileSystem())
-    if not replay:
+    if replay is None:
         return check(database, fs=fs, strict=strict, monitor=monitor)
     name = fs.absolute(database)
-    recovered = stack.enter_context(open_recovered(name, env=Environment(fs=fs))).database(name)
+    recovered = replayed(stack, out, name, replay)
     return check(name, pages=recovered.pages, header=recovered.header, strict=strict, monitor=monitor)
 
 

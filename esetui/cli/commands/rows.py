@@ -22,14 +22,14 @@ from engine.table import Unreadable
 from esetui.cli.describe.values import finite, json_text, value_text
 from esetui.cli.exit_codes import ExitCode
 from esetui.cli.options import PATH, common
-from esetui.cli.reading import reading
+from esetui.cli.reading import reading, replayable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from engine.table import Table
     from esetui.cli.output import Output
-    from esetui.cli.reading import Told
+    from esetui.cli.reading import Replay, Told
 
 _BATCH: Final = 1 << 16
 """Characters that are gathered before they are written."""
@@ -46,8 +46,9 @@ _WIDEST: Final = 40
 @click.option("--format", "form", type=click.Choice(("jsonl", "csv", "table")), default="jsonl", show_default=True)
 @click.option("-n", "--limit", type=click.IntRange(min=0), help="At most so many rows.")
 @click.option("--strict", is_flag=True, help="Stop at the first damage.")
+@replayable
 @common
-def command(
+def command(  # noqa: PLR0913 - one for each option
     out: Output,
     database: str,
     name: str,
@@ -55,10 +56,12 @@ def command(
     columns: str | None,
     form: str,
     limit: int | None,
-    strict: bool,  # noqa: FBT001 - click's way
+    *,
+    strict: bool,
+    replay: Replay | None,
 ) -> ExitCode:
     """Write the rows of a table."""
-    with reading(out, database, strict=strict) as (opened, told):
+    with reading(out, database, strict=strict, replay=replay) as (opened, told):
         table = opened[name]
         names = [each.strip() for each in columns.split(",")] if columns else list(table.columns)
         rows = islice(watched(values(table, names, index), told), limit)

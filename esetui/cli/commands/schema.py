@@ -14,13 +14,14 @@ from esetui.cli.commands.tables import table_kind
 from esetui.cli.describe.values import json_text
 from esetui.cli.options import PATH, common
 from esetui.cli.output import table
-from esetui.cli.reading import reading
+from esetui.cli.reading import reading, replayable
 
 if TYPE_CHECKING:
     from engine.catalog import IndexDef, TableDef
     from engine.format.column import ColumnDef
     from esetui.cli.exit_codes import ExitCode
     from esetui.cli.output import Output
+    from esetui.cli.reading import Replay
 
 _COLUMN_WORDS = {
     ColumnFlags.NOT_NULL: "not null",
@@ -58,10 +59,11 @@ _NULL_WORDS = {
 @click.command("schema")
 @click.argument("database", type=PATH, metavar="DB")
 @click.argument("name", required=False, metavar="[TABLE]")
+@replayable
 @common
-def command(out: Output, database: str, name: str | None) -> ExitCode:
+def command(out: Output, database: str, name: str | None, *, replay: Replay | None) -> ExitCode:
     """Show columns and indexes of a table, or of all."""
-    with reading(out, database) as (opened, told):
+    with reading(out, database, replay=replay) as (opened, told):
         for number, each in enumerate(opened.tables() if name is None else [name]):
             if number:
                 out.line()

@@ -9,12 +9,13 @@ import click
 from engine.format.catalog_row import TableFlags
 from esetui.cli.options import PATH, common
 from esetui.cli.output import table
-from esetui.cli.reading import reading
+from esetui.cli.reading import reading, replayable
 
 if TYPE_CHECKING:
     from engine.catalog import TableDef
     from esetui.cli.exit_codes import ExitCode
     from esetui.cli.output import Output
+    from esetui.cli.reading import Replay
 
 _WORDS = {
     TableFlags.SYSTEM: "system",
@@ -28,10 +29,11 @@ _WORDS = {
 @click.argument("database", type=PATH, metavar="DB")
 @click.option("--count", is_flag=True, help="Count the rows, which reads every leaf page.")
 @click.option("--user", is_flag=True, help="Leave out the tables of the engine itself.")
+@replayable
 @common
-def command(out: Output, database: str, count: bool, user: bool) -> ExitCode:  # noqa: FBT001 - click's way
+def command(out: Output, database: str, *, count: bool, user: bool, replay: Replay | None) -> ExitCode:
     """List the tables of a database."""
-    with reading(out, database) as (opened, told):
+    with reading(out, database, replay=replay) as (opened, told):
         head = ("table", "columns", "indexes", "root page", *(("rows",) if count else ()), "kind")
         lines = [head]
         for name in opened.tables(system=not user):
