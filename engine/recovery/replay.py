@@ -12,9 +12,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from engine.format import lr
-from engine.recovery.sessions import Session, Version
+from engine.recovery.sessions import Session
 from engine.redo.apply import Applied, apply, apply_macro, apply_undo, changes_pages
-from engine.redo.node_ops import UndoData
+from engine.redo.version import Version
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -185,7 +185,7 @@ class Replay:
 
     def _undo(self, session: Session, record: lr.Undo, database: ReplayedDatabase) -> None:
         version = session.versions.pop(record.rceid, None)
-        data = None if version is None else UndoData(version.before, version.delta, version.offset)
+        data = None if version is None else version.undo_data()
         apply_undo(record, database.store, data)
         if version is not None:
             self._unpin((version,))
@@ -230,6 +230,7 @@ class Replay:
     ) -> Version:
         unique = bool(record.flags & _UNIQUE)
         version = Version(
+            procid=record.procid,
             rceid=record.rceid if rceid is None else rceid,
             oper=oper,
             dbid=record.dbid,

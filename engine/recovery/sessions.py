@@ -14,39 +14,13 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from engine.format.lr import Record
+    from engine.redo.version import Version
     from engine.types import LgPos
 
 _LEVEL_BITS = 4
 _LEVEL_MASK = 0xF
 _RCEID_HALF = 1 << 31
 _RCEID_ALL = (1 << 32) - 1
-
-
-@dataclass(slots=True)
-class Version:
-    """One change of one node that can be taken back.
-
-    `key` and `data` are the bookmark (data only for trees that are not unique).  `before` is the data that a
-    replace had found; `delta` was added at byte `offset`.  `image_due`: the before-image is not in the log yet
-    and has to be logged before the page of the change is written.
-    """
-
-    rceid: int
-    oper: int
-    dbid: int
-    pgno_fdp: int
-    objid_fdp: int
-    unique: bool
-    key: bytes
-    data: bytes
-    level: int
-    flags: int
-    trx_begin0: int
-    before: bytes | None = None
-    delta: int = 0
-    offset: int = 0
-    image_due: bool = False
-    pgno: int = 0
 
 
 @dataclass(slots=True)
