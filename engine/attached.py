@@ -3,27 +3,22 @@
 The header in memory is an immutable value that is replaced as a whole, so a reader takes it once and has one
 state.  Writing it out is a step of its own: what may be done after which write is decided by the callers.
 
-The pages of the database are never changed here; only the two header pages are written.  Its flush map stays
-as it is: it describes the pages, and those have not changed.  The engine believes a map when the header names
-the map's own last signature, so that signature is carried; a map that was not believable before gets no chance
-to become so by accident.
+Only the two header pages are written here.  While no page changes, the flush map stays as it is and stays true.  The
+engine believes a map when the header names the map's own last signature, so that signature is carried; a map that
+was not believable before gets no chance to become so by accident.  Maps are not kept up to date: before the first
+page is changed, `pages_will_change` takes the signature out of the header, and the engine makes a new map then.
 Source: database reference 1.4, 8.1; log reference 3.7.
 """
 
 from __future__ import annotations
 
 import threading
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
 from engine import header_changes
-from engine.errors import EseError
-from engine.files.base import FileKind
 from engine.format.attachinfo import AttachInfo
 from engine.format.dbheader import HeaderSource
-from engine.format.flushmap import FLUSH_MAP_PAGE_SIZE, FlushMapHeader
 from engine.header_file import write_header
-from engine.log.paths import without_extension
 from engine.types import LGPOS_MIN, LgPos, Signature
 
 if TYPE_CHECKING:
@@ -31,7 +26,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from engine.env import Environment
-    from engine.files.base import File, FileSystem
+    from engine.files.base import File
     from engine.format.dbheader import DatabaseHeader
 
 
@@ -100,6 +95,16 @@ class AttachedDatabase:
             write_header(self._file, self._header, first=self._first_copy)
             self._first_copy = HeaderSource.PRIMARY
 
+    def pages_will_change(self) -> None:
+        """Make the flush map unbelievable, durably: to be called before the first page is written.
+
+        Else the map would contradict pages that are right, and the engine would call them lost writes.
+        """
+        with self._lock:
+            if self._flush_map is not None:
+                self._flush_map = None
+                self.write_header()
+
     def attach_info(self) -> AttachInfo:
         """Return the entry for log headers and checkpoints."""
         header = self._header
@@ -125,17 +130,3 @@ class AttachedDatabase:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def believable_flush_map(fs: FileSystem, path: str, header: DatabaseHeader) -> Signature | None:
-    """Return the signature of the flush map beside the database at `path` if the engine would take that map."""
-    map_path = without_extension(path) + ".jfm"
-    # The map is a help, not a part of the data: one that cannot be read is a map that is not there.
-    with suppress(EseError):
-        stat = fs.stat(map_path)
-        if stat is not None and stat.kind is FileKind.FILE:
-            with fs.open(map_path) as file:
-                found = FlushMapHeader.parse(file.read_at(0, FLUSH_MAP_PAGE_SIZE), path=map_path)
-            if found.accepted_for(header):
-                return found.sign_flush_map_hdr_flush
-    return None

@@ -360,6 +360,12 @@ _TABLE = """
     version store of instance %4 cannot grow: no memory
 637 I 1 FLUSHMAP_FILE_CREATED_ID: path
     flush map %4 will be created
+638 W 1 FLUSHMAP_DATAPAGE_ERROR_VALIDATE_ID: error, map page, path
+    error %4 with page %5 of flush map %6: nothing is known of the pages that it describes
+639 E 1 FLUSHMAP_DBTIME_MISMATCH_ID: map page, path, map dbtime, page, dbtime
+    page %4 of flush map %5 ends at dbtime %6, page %7 of the database has %8: a write of the map was lost
+640 W 1 FLUSHMAP_HEADER_ERROR_VALIDATE_ID: error, path, details
+    error %4 with the header of flush map %5, which is not believed: %6
 645 E 3 TRAILER_PAGE_MISSING_OR_CORRUPT_ID: database
     backup trailer page of %4 absent or damaged
 706 I 13 DATABASE_ZEROING_STARTED_ID: database

@@ -244,7 +244,7 @@ _TABLE = r"""
     overwrite freed space
 192 DisableVerifications b 0 0..1 I any adv = refused: a backup always verifies
     skip the extensive checks while backing up
-193 PersistedLostFlushDetection i 5 0..7 I pre adv = holds: no page of a database is changed, so none can be lost
+193 PersistedLostFlushDetection i 5 0..7 I pre adv = honoured
     1 on, 2 new map at attach, 4 fail only for what was detected in this run
 194 EngineFormatVersion i 1073741825 0..D I any = honoured
     highest format version to write; 40000001h the engine's default, 40000002h that of the files

@@ -164,12 +164,22 @@ class TestEveryParameter:
         for bad in (row.low - 1, row.high + 1):
             error = fails(params, row.id, bad)
             assert (error.code, row.name in str(error)) == (Err.InvalidParameter, True)
-        if row in KEPT and row.name not in ("StartFlushThreshold", "StopFlushThreshold", "EngineFormatVersion"):
+        partly = ("StartFlushThreshold", "StopFlushThreshold", "EngineFormatVersion", "PersistedLostFlushDetection")
+        if row in KEPT and row.name not in partly:
             if row.name == "CacheSizeMin":
                 params.cache_size_max = row.high
             for good in (row.low, row.high):
                 params[row.id] = good
                 assert params[row.id] == good
+
+    @pytest.mark.parametrize("value", range(8))
+    def test_lost_flush_detection_makes_no_new_maps(self, params: Parameters, value: int) -> None:
+        if value & 2:
+            error = fails(params, Param.PersistedLostFlushDetection, value)
+            assert (error.code, "PersistedLostFlushDetection" in str(error)) == (Err.FeatureNotAvailable, True)
+        else:
+            params.persisted_lost_flush_detection = value
+            assert params.persisted_lost_flush_detection == value
 
     @pytest.mark.parametrize("row", RANGED, ids=named)
     @pytest.mark.parametrize("bad", ["1", 1.0, None, b"1", [1]], ids=repr)

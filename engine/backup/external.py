@@ -313,7 +313,7 @@ class BackupFile(io.RawIOBase):
         """Close without an event: the backup has failed."""
         copy, self._copy = self._copy, None
         if copy is not None:
-            copy.file.close()
+            (copy.source if isinstance(copy, DatabaseCopy) else copy.file).close()
         self.close()
 
     def close(self) -> None:

@@ -8,7 +8,8 @@ fails is read again as a whole, up to 16 times, after 100, 200, … 1600 ms: a p
 was read is right the next time.  A page with one wrong bit is put right in the copy.  A page of zeros was never
 used and is copied as it is.  The trailer is made when the last page has been read.
 
-Events: 474 checksum wrong, 475 page of another number (each time it is read), 399 corrected, 493 right at last.
+Events: 474 checksum wrong, 475 page of another number, 544 lost write (each time it is read), 399 corrected, 493 right
+at last.
 Source: jet-api reference R19, R29, R30; log reference 7.6; database reference 1.7.
 """
 
@@ -26,6 +27,7 @@ from engine.monitor import Cell
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from engine.backup.lost_writes import LostWriteCheck
     from engine.env import Environment
     from engine.events import EventLog
     from engine.files.base import File
@@ -62,9 +64,16 @@ class DatabaseSource:
     """A database file as the stream of bytes that goes into the set."""
 
     def __init__(
-        self, file: File, header_page: bytes, last_page: int, trailer: Callable[[], bytes], watch: CopyWatch
+        self,
+        file: File,
+        header_page: bytes,
+        last_page: int,
+        trailer: Callable[[], bytes],
+        watch: CopyWatch,
+        lost_writes: LostWriteCheck | None = None,
     ) -> None:
         self._file = file
+        self._lost_writes = lost_writes
         self._header_page = header_page
         self._trailer = trailer
         self._watch = watch
@@ -82,6 +91,12 @@ class DatabaseSource:
     def done(self) -> int:
         """Bytes handed out so far."""
         return self._at * self.page_size
+
+    def close(self) -> None:
+        """Close the file and its flush map; idempotent."""
+        self._file.close()
+        if self._lost_writes is not None:
+            self._lost_writes.close()
 
     def read_into(self, buffer: memoryview) -> int:
         """Fill `buffer` with the next whole pages, verified; 0 at the end.
@@ -152,6 +167,8 @@ class DatabaseSource:
             at = (bad.number - first) * self.page_size
             correct_page(view[at : at + self.page_size], bad.number)
             self._report_corrected(bad)
+        if self._lost_writes is not None:
+            self._lost_writes.look(view, self.page_size, result)
         self._count(result)
 
     def _bad_page(self, bad: BadUnit) -> EseError:

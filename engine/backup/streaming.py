@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from engine.backup.logs import LOG_MISSING, LogSource, missing_log
+from engine.backup.lost_writes import lost_write_check
 from engine.backup.pages import CopyWatch, DatabaseSource, size_text
 from engine.backup.paths import join, name_of
 from engine.backup.slot import BackupState, SlotHolder
@@ -67,7 +68,6 @@ class DatabaseCopy:
     """A database while it is copied, and afterwards: `info` is what its header gets when the backup succeeds."""
 
     database: AttachedDatabase
-    file: File
     source: DatabaseSource
     info: BkInfo
 
@@ -210,14 +210,15 @@ class StreamingBackup:
         def trailer() -> bytes:
             return self._trailer(database, info)
 
-        source = DatabaseSource(file, header.pack(), last_page, trailer, self.watch)
-        copy = DatabaseCopy(database, file, source, info)
+        lost = lost_write_check(host, database, self.warnings)
+        source = DatabaseSource(file, header.pack(), last_page, trailer, self.watch, lost)
+        copy = DatabaseCopy(database, source, info)
         try:
             size = size_text(source.total)
             host.events.report(FILE_STARTED, database.path, size)
             self._trace(f"Start backup file {database.path}, size {size}")
         except BaseException:
-            file.close()
+            source.close()
             raise
         return copy
 
@@ -248,7 +249,7 @@ class StreamingBackup:
 
     def close_database(self, copy: DatabaseCopy, *, written: bool = True) -> None:
         """End the copy of a database: 221 when all of it was read, and `written` where it goes, else 222."""
-        copy.file.close()
+        copy.source.close()
         path = copy.database.path
         if copy.complete and written:
             self._copied[copy.database.dbid] = copy

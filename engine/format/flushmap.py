@@ -43,6 +43,8 @@ FLUSH_MAP_SLOTS: Final = 32512
 """Database pages that one map page describes."""
 
 FLUSH_MAP_VERSION: Final = 3
+DBTIME_UNKNOWN: Final = 0xFFFFFFFFFFFFFFFF
+"""Highest dbtime of a map page that has not seen any."""
 FILETYPE_FLUSH_MAP: Final = 7
 _FILETYPE_OFFSET: Final = 667
 _SLOTS_OFFSET: Final = 64
@@ -52,6 +54,8 @@ _VERSION_OFFSET: Final = 4
 _BODY = struct.Struct("<I8s8s8sii8s8s28s28s")
 _BODY_OFFSET: Final = 36
 _U32 = struct.Struct("<I")
+_U64 = struct.Struct("<Q")
+_DBTIME_OFFSET: Final = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,13 +151,25 @@ class FlushMapHeader:
 
     def accepted_for(self, header: DatabaseHeader) -> bool:
         """Whether the engine would take this map for the database with that header."""
+        return self.refused_for(header) is None
+
+    def refused_for(self, header: DatabaseHeader) -> int | None:
+        """Return why the engine would throw this map away, -1918 version, -1919 another database, -1920 not closed."""
         if self.version[0] != FLUSH_MAP_VERSION or self.version[1] > 0:
-            return False
+            return Err.FlushMapVersionUnsupported
         same = (header.sign_db_hdr_flush and header.sign_db_hdr_flush == self.sign_db_hdr_flush) or (
             header.sign_flush_map_hdr_flush and header.sign_flush_map_hdr_flush == self.sign_flush_map_hdr_flush
         )
+        if not same:
+            return Err.FlushMapDatabaseMismatch
         recoverable = 0 < header.gen_min_required <= self.gen_min_required
-        return bool(same) and (self.clean or recoverable)
+        return None if self.clean or recoverable else Err.FlushMapUnrecoverable
+
+
+def map_page_dbtime(map_page: Buffer) -> int:
+    """Return the highest dbtime that a map page has seen, or DBTIME_UNKNOWN."""
+    dbtime: int = _U64.unpack_from(map_page, _DBTIME_OFFSET)[0]
+    return dbtime
 
 
 def flush_type_of(map_page: Buffer, pgno: int) -> int:

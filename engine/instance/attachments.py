@@ -23,9 +23,11 @@ from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
 from engine import header_changes
-from engine.attached import AttachedDatabase, believable_flush_map
+from engine.attached import AttachedDatabase
+from engine.backup.lost_writes import LostFlushDetection
 from engine.errors import Err, EseError
 from engine.files.base import FileKind, OpenMode
+from engine.flush_map import believable_flush_map
 from engine.format.dbheader import NEWEST_UPDATE, HeaderSource
 from engine.format.lr import AttachDB, DetachDB, SetDbVersion
 from engine.format.versions import LOG_VERSION_SET_DB_VERSION
@@ -43,7 +45,7 @@ if TYPE_CHECKING:
     from engine.instance.registry import Member
     from engine.log.writer import LogWriter
     from engine.params import Parameters
-    from engine.types import LgPos
+    from engine.types import LgPos, Signature
 
 
 class Attachments:
@@ -135,8 +137,20 @@ class Attachments:
             logged=self._writer is not None and not read_only,
             cpg_max=max_pages,
             first_copy=first_to_write(read),
-            flush_map=believable_flush_map(fs, path, header),
+            flush_map=self._flush_map(path, header),
         )
+
+    def _flush_map(self, path: str, header: DatabaseHeader) -> Signature | None:
+        """Return the signature of the database's flush map; None, and event 640, when it is not to be believed."""
+        if not self._params.persisted_lost_flush_detection & LostFlushDetection.ENABLED:
+            # Nobody would look after the map, so that it must not be believed later on.
+            return None
+        try:
+            return believable_flush_map(self._env.fs, path, header)
+        except EseError as error:
+            # The map is a help, not a part of the data: the engine too goes on without it.
+            self._events.report(640, str(error.code), error.path or path, error.message)
+            return None
 
     def _read_header(self, file: File) -> HeaderRead:
         try:

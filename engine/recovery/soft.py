@@ -16,13 +16,15 @@ Source: log reference 3.9-3.13.
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
-from engine.attached import AttachedDatabase, believable_flush_map
+from engine.attached import AttachedDatabase
 from engine.errors import Err, EseError
 from engine.files.base import OpenMode
+from engine.flush_map import believable_flush_map
 from engine.format.attachinfo import AttachInfo
 from engine.format.lr import RecoveryQuit2, RecoveryUndo2, ShutDownMark
 from engine.format.page import HEADER_PAGES, page_offset
@@ -443,7 +445,10 @@ class Recovery:
         fs = self.env.fs
         clean = replayed.on_disk.replace(gen_min_required=0)
         # A map that was open when the run died describes pages that may have changed since.
-        flush_map = None if replayed.pages.changed else believable_flush_map(fs, replayed.path, clean)
+        flush_map = None
+        if not replayed.pages.changed:
+            with suppress(EseError):  # the map is a help, not a part of the data
+                flush_map = believable_flush_map(fs, replayed.path, clean)
         return AttachedDatabase(
             self.env,
             fs.open(replayed.path, OpenMode.READ_WRITE),

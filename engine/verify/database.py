@@ -5,7 +5,8 @@
 Every page is checked, used or not; all-zero ones count as blank.  What lies behind the last owned page of a
 clean database belongs to nobody: damage there is a warning.  (While a database is dirty its space trees on disk may
 be behind, so then every page counts.)  A page that fails is read once more, since a running instance may have
-been writing it.  Pages that cannot be read are findings too, one by one.
+been writing it.  Pages that cannot be read are findings too, one by one.  With a flush map that is to be believed,
+pages whose last write was lost are found as well.
 
 Source: jet-api reference 6.5, R29; database reference 1.1, 1.7, 2.3, 4.3, 8.3.
 """
@@ -13,12 +14,14 @@ Source: jet-api reference 6.5, R29; database reference 1.1, 1.7, 2.3, 4.3, 8.3.
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Final
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
 from engine.errors import Err, EseError
 from engine.findings import Finding, UnitKind
+from engine.flush_map import FlushMap, page_marks
 from engine.format.checksum import correct_page, diagnose, verify_batch, verify_page
 from engine.format.dbheader import (
     HEADER_PROBE_SIZE,
@@ -34,11 +37,13 @@ from engine.log.paths import name_of
 from engine.monitor import Cell
 from engine.space import owned_pages
 from engine.verify.batches import BATCH_SIZE, Task, read_batches
+from engine.verify.lost_writes import LostWrites
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from engine.files.base import File
+    from engine.files.base import File, FileSystem
+    from engine.flush_map import PageMarks
     from engine.format.checksum import BadUnit
     from engine.format.checksum_batch import PageBatchResult
     from engine.verify.batches import Batch
@@ -70,25 +75,31 @@ def verify_database(
     page_size: int | None = None,
     correct: bool = False,
     tap: Callable[[memoryview], None] | None = None,
+    fs: FileSystem | None = None,
 ) -> DatabaseHeader | None:
     """Fill `sheet` with what is found in an open database file; return its header.
 
     `page_size` is needed only when both headers are lost; without it that is -1206.  With `correct` (the file
     must be writable) pages with single wrong bits are put right in place and made durable.  `tap` gets every byte
-    of the file in order, before correction.
+    of the file in order, before correction.  `fs` is where to look for the flush map; without it none is used.
     """
     shape = _look(file, sheet, page_size)
     sheet.units = shape.pages
     watch.monitor.begin_map(name_of(sheet.path), shape.pages)
-    sweep = _Sweep(file, sheet, watch, shape, correct=correct)
-    task = Task(sweep.work, lambda result: tap is not None or not result.ok)
-    with read_batches(file, sheet.size, task) as batches:
-        for batch in batches:
+    with ExitStack() as closing:
+        flush_map = None if fs is None or shape.header is None else FlushMap.open(fs, sheet.path, shape.header)
+        lost_writes = None
+        if flush_map is not None:
+            closing.enter_context(flush_map)
+            lost_writes = LostWrites(flush_map, sheet, watch.monitor, shape.last_owned)
+        sweep = _Sweep(file, sheet, watch, shape, lost_writes, correct=correct)
+        task = Task(sweep.work, lambda looked: tap is not None or not looked.result.ok)
+        for batch in closing.enter_context(read_batches(file, sheet.size, task)):
             if tap is not None and batch.error is None:
                 tap(batch.data)
             sweep.batch(batch)
             watch.advance(batch.length)
-    sweep.finish()
+        sweep.finish()
     return shape.header
 
 
@@ -160,15 +171,32 @@ def _look_at_space(file: File, sheet: Sheet, shape: _Shape) -> None:
         sheet.outside = max(0, shape.pages - owned.last)
 
 
+class _Looked(NamedTuple):
+    """What was found out about a batch by itself; `marks` only when there is a flush map to compare with."""
+
+    result: PageBatchResult
+    marks: PageMarks | None
+
+
 class _Sweep:
     """The pages, batch by batch."""
 
-    def __init__(self, file: File, sheet: Sheet, watch: Watch, shape: _Shape, *, correct: bool) -> None:
+    def __init__(
+        self,
+        file: File,
+        sheet: Sheet,
+        watch: Watch,
+        shape: _Shape,
+        lost_writes: LostWrites | None = None,
+        *,
+        correct: bool,
+    ) -> None:
         self.file = file
         self.sheet = sheet
         self.monitor = watch.monitor
         self.shape = shape
         self.correct = correct
+        self.lost_writes = lost_writes
         self.size = shape.page_size
         self.temporary = shape.header is not None and _is_temporary(shape.header)
         self.seen = 0
@@ -181,12 +209,17 @@ class _Sweep:
         count = min(len(data) // self.size - skip, self.shape.pages - first - skip + 1)
         return first + skip, data[skip * self.size : (skip + max(0, count)) * self.size]
 
-    def work(self, offset: int, data: memoryview) -> PageBatchResult:
+    def work(self, offset: int, data: memoryview) -> _Looked:
         """Compute the checksums of one batch; changes nothing, so any thread may do it."""
         first, view = self.part(offset, data)
-        return verify_batch(data[:0] if self.temporary else view, first, self.size)
+        return self.look(data[:0] if self.temporary else view, first)
 
-    def batch(self, batch: Batch[PageBatchResult]) -> None:
+    def look(self, view: memoryview, first: int) -> _Looked:
+        """Compute the checksums of the pages from `first` on, and gather what the flush map is compared with."""
+        result = verify_batch(view, first, self.size)
+        return _Looked(result, None if self.lost_writes is None else page_marks(view, self.size, result))
+
+    def batch(self, batch: Batch[_Looked]) -> None:
         """Take the result of one batch, or look at its pages one by one when it could not be read."""
         first, view = self.part(batch.offset, batch.data)
         if batch.result is not None:
@@ -208,10 +241,11 @@ class _Sweep:
             self.sheet.add(Finding(self.sheet.path, UnitKind.PAGE, pgno, offset, error.code, detail))
             return
         if count == self.size:
-            self.take(verify_batch(view, pgno, self.size), view)
+            self.take(self.look(view, pgno), view)
 
-    def take(self, result: PageBatchResult, view: memoryview) -> None:
+    def take(self, looked: _Looked, view: memoryview) -> None:
         """Count and report what was found in consecutive pages; `view` holds them if any of them is bad."""
+        result = looked.result
         if not result.count:
             return
         first, blank = result.first_pgno, result.blank_count
@@ -224,6 +258,8 @@ class _Sweep:
         for bad in result.bad:
             at = (bad.number - first) * self.size
             self.bad(view[at : at + self.size], bad)
+        if self.lost_writes is not None and looked.marks is not None:
+            self.lost_writes.take(looked.marks, {bad.number for bad in result.bad}, self.size)
 
     def mark(self, result: PageBatchResult) -> None:
         """Put the batch on the page map, run by run."""
@@ -258,6 +294,8 @@ class _Sweep:
 
     def finish(self) -> None:
         """Make corrections durable and report pages that vanished while the file was read."""
+        if self.lost_writes is not None:
+            self.lost_writes.finish()
         if self.written:
             # Corrected pages must be on disk before the report says that they are.
             self.file.fsync()

@@ -158,6 +158,7 @@ def _look_into(file: File, member: Member, check: FolderCheck, sheet: Sheet, wat
             page_size=request.page_size,
             correct=request.correct,
             tap=add,
+            fs=request.fs,
         )
         check.database(member.path, file, header)
     elif member.type is EseFileType.LOG:

@@ -17,11 +17,12 @@ from engine.errors import Err, EseError
 from engine.files.fault import FaultFileSystem, FaultMode, SimulatedKill
 from engine.files.real import RealFileSystem
 from engine.format.dbheader import DatabaseHeader
+from engine.format.flushmap import FlushMapHeader
 from engine.info import database_info
 from engine.instance import Instance
 from engine.log.reader import LogFile
 from engine.restore.copies import RESTORING
-from engine.types import BkInfo
+from engine.types import BkInfo, LogTime, Signature
 from engine.verify import verify
 
 if TYPE_CHECKING:
@@ -117,6 +118,24 @@ def test_a_set_comes_back(made: Made, tmp_path: Path) -> None:
         assert header.bkinfo_full_prev == header.bkinfo_full_cur == BkInfo()
         assert verify(tmp_path / "dest" / name).ok
     assert digests(made.target) == before
+
+
+@pytest.mark.parametrize("changed", [False, True])
+def test_a_flush_map_of_what_lay_there_is_not_believed(made: Made, tmp_path: Path, *, changed: bool) -> None:
+    """The copy names the map of the database it was made of; what comes back must not, for its pages may differ."""
+    signature = Signature(5, LogTime(b"\1\1\1\1\1\126\0\0"))
+    made.header("a.edb", lambda header: header.replace(sign_flush_map_hdr_flush=signature, sign_db_hdr_flush=signature))
+    dest = tmp_path / "dest"
+    dest.mkdir()
+    found = FlushMapHeader(flags=1, sign_flush_map_hdr_flush=signature, sign_db_hdr_flush=signature)
+    (dest / "a.jfm").write_bytes(found.pack())
+    if changed:
+        restore(made.target, dest, made.inst)
+    else:
+        restore(made.target, dest, tmp_path / "logs")
+    header = database_info(dest / "a.edb")
+    assert header.clean
+    assert not found.accepted_for(header)
 
 
 def test_twice_gives_the_same_databases(made: Made, tmp_path: Path) -> None:
