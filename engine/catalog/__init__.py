@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from engine.catalog.defs import IndexColumn, IndexDef, TableDef
+from engine.catalog.names import TreeName, tree_names
 from engine.catalog.reader import read_catalog
 
-__all__ = ["IndexColumn", "IndexDef", "TableDef", "read_catalog"]
+__all__ = ["IndexColumn", "IndexDef", "TableDef", "TreeName", "read_catalog", "tree_names"]

@@ -23,6 +23,7 @@ from esetui.tui import words
 from esetui.tui.feed import EventFeed
 from esetui.tui.gather import Scan, scan
 from esetui.tui.model import Amount, Field, InstanceView, Level, Overview, PlanView, Tone
+from esetui.tui.page_names import PageNames
 from esetui.watch import Watcher
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class Control:
         self.fs = fs or RealFileSystem()
         self.board = JobBoard()
         self.feed = EventFeed()
+        self.page_names = PageNames(self.fs)
         self.paths = tuple(self.fs.absolute(each) for each in paths)
         self.folders: tuple[str, ...] = (self.fs.absolute(target),) if target else ()
         self._runs: dict[str, service.Running] = {}
@@ -319,6 +321,7 @@ class Control:
         """Cancel what runs, stop every instance clean, and return what could not be done."""
         with self._closing:
             self._watcher.stop()
+            self.page_names.close()
             self.board.cancel_all()
             problems = [] if self.board.join(timeout) else ["a job did not end in time"]
             for key in self.running():

@@ -69,7 +69,7 @@ class MainScreen(ActionScreen):
         self.instances = Instances(id="instances")
         self.sets = Sets(id="sets")
         self.panel = BackupPanel(id="backup")
-        self.page_map = PageMap(id="map")
+        self.page_map = PageMap(control.page_names, id="map")
         self.events = Events(control.feed, id="events")
         self.details = Details(id="details")
         self.title_bar = TitleBar(id="title")
@@ -188,6 +188,8 @@ class MainScreen(ActionScreen):
             made.backup_set = self.sets.chosen.entry
         elif pane == "events-pane":
             made.event = self.events.chosen
+        elif pane == "map-pane":
+            made.extra = self.page_map.sections()
         return made
 
     def scopes(self) -> tuple[Scope, ...]:
@@ -219,6 +221,8 @@ class MainScreen(ActionScreen):
 
     def details_of(self, made: Choice) -> tuple[str, tuple[Section, ...], InstanceView | None]:
         """Return heading, sections, and the instance whose logs belong to them."""
+        if made.extra:
+            return self.page_map.title, made.extra, None
         if made.event is not None:
             advice = ADVICE.get(made.event.event_id or 0, Advice("", ""))
             heading = f"event {made.event.event_id or ''}".strip()
@@ -239,6 +243,11 @@ class MainScreen(ActionScreen):
     def on_row_list_moved(self, event: RowList.Moved) -> None:
         """Show the details of the row."""
         if event.rows is not self.details:
+            self._show_details()
+
+    def on_page_map_moved(self) -> None:
+        """Show what the pages under the cursor are."""
+        if self.pane == "map-pane":
             self._show_details()
 
     def on_descendant_focus(self) -> None:

@@ -1,4 +1,4 @@
-"""The page map: one sign a group of pages, the worst of a group wins; moving over it names the pages.
+"""The page map: one sign a group of pages, the worst of a group wins; moving over it names page, object and tree.
 
 ■■■■■■■■■■■■■■■■■■■■■□□□□□◆■■■■▶············
 ■ verified  □ free  ◆ corrected  ✗ bad  ▶ being read  · not yet
@@ -16,6 +16,7 @@ from textual.strip import Strip
 
 from engine.monitor import Cell
 from esetui.tui import words
+from esetui.tui.model import Field, Section, Tone
 from esetui.tui.rows import Part, compose_row, wrap
 from esetui.tui.widgets.drawn import Lines
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from textual import events
 
     from engine.monitor import MonitorSnapshot
+    from esetui.tui.page_names import PageName, PageNames
     from esetui.tui.theme import Glyphs
 
 _REVERSE = Style(reverse=True)
@@ -79,23 +81,68 @@ class PageMap(Lines, can_focus=True):
     class Moved(Message):
         """The cursor names other pages."""
 
-    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - textual's name
+    def __init__(self, names: PageNames | None = None, *, id: str | None = None) -> None:  # noqa: A002 - textual's name
         super().__init__(id=id)
         self.title = ""
+        self.path = ""
         self.pages = 0
         self.cells = b""
         self.cursor = 0
+        self._names = names
+        self._named: tuple[PageName, ...] | None = None
 
     def show(self, shot: MonitorSnapshot | None) -> None:
         """Take the newest map; an operation without one leaves the last one standing."""
         if shot is None or not shot.map_pages:
             return
         if (shot.map_name, shot.map_pages, shot.map_cells) != (self.title, self.pages, self.cells):
-            if shot.map_name != self.title:
-                self.cursor = 0
+            path = next((each.path for each in shot.files if each.name == shot.map_name), "")
+            if (shot.map_name, path) != (self.title, self.path):
+                self.cursor, self.path = 0, path
+                if self._names is not None:
+                    self._names.forget()
             self.title, self.pages, self.cells = shot.map_name, shot.map_pages, shot.map_cells
             self.redraw()
             self.post_message(self.Moved())
+        self.poll()
+
+    def poll(self) -> None:
+        """Ask what the pages under the cursor are, while somebody looks at them."""
+        span = self.span
+        if self._names is None or span is None or not self.path or not self.has_focus:
+            return
+        named = self._names.look(self.path, span[0], span[1])
+        if named != self._named:
+            self._named = named
+            self.redraw()
+            self.post_message(self.Moved())
+
+    @property
+    def whose(self) -> str:
+        """Whose pages are under the cursor, in one line; empty while that is not known."""
+        named = self._named
+        if not named:
+            return ""
+        if len(named) == 1:
+            return f"page {named[0].pgno}: {named[0].text}"
+        owners = list(dict.fromkeys(each.owner or each.part or each.problem for each in named))
+        return f"from page {named[0].pgno}: {'; '.join(owners)}"
+
+    def sections(self) -> tuple[Section, ...]:
+        """Return the details of the pages under the cursor."""
+        span = self.span
+        if span is None:
+            return ()
+        first, last, state = span
+        tone = {Cell.BAD: Tone.BAD, Cell.CORRECTED: Tone.WARN}.get(state, Tone.PLAIN)
+        pages = words.count(first) if first == last else f"{words.count(first)} to {words.count(last)}"
+        sections = [Section("Pages", (Field("page", pages), Field("state", CELL_WORDS[state], tone)))]
+        for each in self._named or ():
+            rows = [Field("object", str(each.objid)), Field("tree", each.owner)] if each.objid else []
+            rows += [Field("part", each.part)] if each.part else []
+            rows += [Field("problem", each.problem, Tone.BAD)] if each.problem else []
+            sections.append(Section(f"Page {words.count(each.pgno)}", tuple(rows)))
+        return tuple(sections)
 
     def _grid(self) -> tuple[bytes, int, int]:
         """Return the cells drawn, how many pages each stands for, and the cells a line."""
@@ -132,7 +179,9 @@ class PageMap(Lines, can_focus=True):
         shown, _, _ = self._grid()
         if shown:
             self.cursor = max(0, min(index, len(shown) - 1))
+            self._named = None
             self.redraw()
+            self.poll()
             self.post_message(self.Moved())
 
     def action_step(self, by: int) -> None:
@@ -166,6 +215,7 @@ class PageMap(Lines, can_focus=True):
     def on_focus(self) -> None:
         """Show the cursor."""
         self.redraw()
+        self.poll()
         self.post_message(self.Moved())
 
     def on_blur(self) -> None:
@@ -184,7 +234,9 @@ class PageMap(Lines, can_focus=True):
         width, height = self.size
         base = self.rich_style
         if self._legend_lines() and y == height - 1:
-            return compose_row(legend(width, self.glyphs), width, self.palette, base)
+            whose = self.whose if self.has_focus else ""
+            row = (Part(words.safe(whose), "strong", flex=True),) if whose else legend(width, self.glyphs)
+            return compose_row(row, width, self.palette, base)
         shown, _, per_line = self._grid()
         line = shown[y * per_line : (y + 1) * per_line]
         segments: list[Segment] = []
