@@ -13,7 +13,7 @@ Source: database reference 1.4, 8.1; log reference 3.7.
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from engine import header_changes
 from engine.format.attachinfo import AttachInfo
@@ -28,6 +28,22 @@ if TYPE_CHECKING:
     from engine.env import Environment
     from engine.files.base import File
     from engine.format.dbheader import DatabaseHeader
+
+
+class Counters(Protocol):
+    """What is ahead of the header while the pages of a database change."""
+
+    @property
+    def dbtime_last(self) -> int:
+        """The last dbtime given out."""
+
+    @property
+    def objid_last(self) -> int:
+        """The last object number given out."""
+
+    @property
+    def last_page(self) -> int:
+        """The last page that the database owns."""
 
 
 class AttachedDatabase:
@@ -58,8 +74,10 @@ class AttachedDatabase:
         self.read_only = read_only
         self.logged = logged
         self.cpg_max = cpg_max
-        self.last_owned_page = last_owned_page
         self.consistent = consistent
+        self.counters: Counters | None = None
+        """Set while the pages are live; headers and attach lists follow it."""
+        self._last_owned_page = last_owned_page
         self._env = env
         self._file = file
         self._header = header
@@ -71,6 +89,16 @@ class AttachedDatabase:
     def header(self) -> DatabaseHeader:
         """The header in memory, as it is now."""
         return self._header
+
+    @property
+    def file(self) -> File:
+        """The open file.  Pages are written to it by the store only."""
+        return self._file
+
+    @property
+    def last_owned_page(self) -> int:
+        """Last page of the logical size (1-based)."""
+        return self._last_owned_page if self.counters is None else self.counters.last_page
 
     @property
     def size_bytes(self) -> int:
@@ -89,6 +117,7 @@ class AttachedDatabase:
     def write_header(self) -> None:
         """Write both copies of the header in memory and make them durable."""
         with self._lock:
+            self._count()
             self._header = header_changes.flushed(
                 self._header, signature=self._env.new_signature(), flush_map=self._flush_map
             )
@@ -105,9 +134,31 @@ class AttachedDatabase:
                 self._flush_map = None
                 self.write_header()
 
+    def pages_change(self) -> None:
+        """Prepare for the first page that is written: a flush map would not describe the file any more."""
+        if self._flush_map is not None:
+            self._flush_map = None
+            # The header lets go of the map before a page differs from what the map says.
+            self.write_header()
+
+    def resized(self, position: LgPos) -> None:
+        """Note that the ExtendDB record at `position` changed the size."""
+        if self._header.update_major >= header_changes.LAST_RESIZE_UPDATE:
+            self.update_header(lgpos_last_resize=position)
+
+    def _count(self) -> None:
+        counters = self.counters
+        if counters is not None:
+            self._header = self._header.replace(
+                dbtime_dirtied=max(counters.dbtime_last, self._header.dbtime_dirtied),
+                objid_last=max(counters.objid_last, self._header.objid_last),
+            )
+
     def attach_info(self) -> AttachInfo:
         """Return the entry for log headers and checkpoints."""
-        header = self._header
+        with self._lock:
+            self._count()
+            header = self._header
         return AttachInfo.create(
             self.dbid,
             self.path,

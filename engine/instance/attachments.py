@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from engine import header_changes
 from engine.attached import AttachedDatabase
@@ -35,6 +35,7 @@ from engine.header_file import first_to_write, read_header_from
 from engine.instance.registry import REGISTRY
 from engine.session import AttachResult
 from engine.space import owned_pages
+from engine.store.pages import StorePages
 
 if TYPE_CHECKING:
     from engine.env import Environment
@@ -45,7 +46,11 @@ if TYPE_CHECKING:
     from engine.instance.registry import Member
     from engine.log.writer import LogWriter
     from engine.params import Parameters
+    from engine.store.journal import Journal
     from engine.types import LgPos, Signature
+
+DEFAULT_CACHE_BYTES: Final = 32 * 1024 * 1024
+"""Bytes of live pages of a database that are kept decoded."""
 
 
 class Attachments:
@@ -62,7 +67,11 @@ class Attachments:
         params: Parameters,
         keeper: LogKeeper,
         writer: LogWriter | None,
+        journal: Journal | None,
     ) -> None:
+        self.pages: dict[int, StorePages] = {}
+        """The live pages of the databases that belong to the log, by number."""
+        self._journal = journal
         self._member = member
         self._env = env
         self._events = events
@@ -96,9 +105,19 @@ class Attachments:
                 undo.callback(REGISTRY.release_database, self._member, path)
                 database = self._open(path, dbid, undo, read_only=read_only, max_pages=max_pages)
                 position = self._enter(database, procid)
+                if self._journal is not None and not read_only:
+                    self.pages[dbid] = self._live(self._journal, database)
                 self._locks[dbid] = undo.pop_all()
         self._report(326, database, started, "" if position is None else f"lgposAttach = {position}")
         return AttachResult.ATTACHED
+
+    def _live(self, journal: Journal, database: AttachedDatabase) -> StorePages:
+        return StorePages(
+            journal,
+            database,
+            capacity=DEFAULT_CACHE_BYTES // database.page_size,
+            extension=self._params.db_extension_size,
+        )
 
     def _absolute(self, path: str) -> str:
         try:
@@ -287,6 +306,7 @@ class Attachments:
     def _leave_log(self, writer: LogWriter, database: AttachedDatabase, procid: int) -> LgPos:
         with self._keeper.held_checkpoint():
             with writer.lock:
+                self._flush_pages(database)
                 position = writer.append(DetachDB.create(procid, database.dbid, database.path).pack())
                 # Not part of a generation that begins behind the record.
                 self._keeper.remove(database)
@@ -300,6 +320,17 @@ class Attachments:
                 writer.take_down(error)
                 raise
         return position
+
+    def _flush_pages(self, database: AttachedDatabase) -> None:
+        """Write what the file does not have; the log says afterwards that it has everything."""
+        pages = self.pages.get(database.dbid)
+        if pages is not None:
+            pages.flush()
+
+    def flush_all(self) -> None:
+        """Write every live page of every database."""
+        for pages in self.pages.values():
+            pages.flush()
 
     def finish(self, database: AttachedDatabase, position: LgPos) -> None:
         """Write the header of a database that is clean at `position` (DetachDB or ShutDownMark, flushed)."""
@@ -327,6 +358,7 @@ class Attachments:
 
     def release_all(self) -> None:
         """Close every file and give every lock up, without writing."""
+        self.pages.clear()
         for database in self._keeper.attached():
             self._keeper.remove(database)
         for dbid in list(self._locks):
@@ -334,6 +366,7 @@ class Attachments:
                 self._locks.pop(dbid).close()
 
     def _let_go(self, database: AttachedDatabase) -> None:
+        self.pages.pop(database.dbid, None)
         held = self._locks.pop(database.dbid, None)
         if held is not None:
             held.close()

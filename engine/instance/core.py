@@ -34,6 +34,7 @@ from engine.instance.state import ATTACHED_STATES, InstanceState, refusal
 from engine.log.truncate import archives
 from engine.params import PROCESS, Param, Parameters, SharedParameters
 from engine.session import AttachResult, Session
+from engine.store.journal import Journal
 from engine.types import LGPOS_MIN, InitOptions, LgPos, TermOptions
 from engine.version import __version__
 
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from engine.log.writer import LogWriter
     from engine.recovery.result import RecoveryResult
     from engine.restore.result import RestoreResult
+    from engine.store.pages import StorePages
     from engine.types import ProgressCallback, StrPath
 
 FIRST_PROCID = 5
@@ -113,6 +115,7 @@ class Instance(BackupFace):
         self.replaying = False
         self._resources = ExitStack()
         self.log_writer: LogWriter | None = None
+        self._journal: Journal | None = None
         self._keeper: LogKeeper | None = None
         self._attachments: Attachments | None = None
         self._names: LogNames | None = None
@@ -174,6 +177,21 @@ class Instance(BackupFace):
             code = Err.NotInitialized if self._keeper is None else Err.LoggingDisabled
             raise EseError.from_code(code)
         return self.log_writer
+
+    @property
+    def journal(self) -> Journal:
+        """The log for live work; -516 when logging is off, -1029 before init."""
+        if self._journal is None:
+            raise EseError.from_code(Err.NotInitialized if self._keeper is None else Err.LoggingDisabled)
+        return self._journal
+
+    def live_pages(self, path: StrPath) -> StorePages:
+        """Return the live pages of a database that is attached for writing; -1203 when it is not."""
+        found = self.keeper().find(self.env.fs.absolute(os.fspath(path)))
+        pages = None if found is None else self._running_attachments().pages.get(found.dbid)
+        if pages is None:
+            raise EseError.from_code(Err.DatabaseNotFound, path=os.fspath(path))
+        return pages
 
     @property
     def log(self) -> LogInfo:
@@ -266,7 +284,12 @@ class Instance(BackupFace):
             raise
         self.replaying = False
         self._names, self._keeper, self.log_writer = starter.names, starter.keeper, starter.writer
-        self._attachments = Attachments(self, self.env, self.events, self.params, starter.keeper, starter.writer)
+        if starter.writer is not None:
+            self._journal = starter.keeper.journal = Journal(starter.writer)
+        self._attachments = Attachments(
+            self, self.env, self.events, self.params, starter.keeper, starter.writer, self._journal
+        )
+        starter.keeper.live = self._attachments.pages
         try:
             if starter.writer is not None:
                 settings = starter.writer.dbms_param
@@ -411,6 +434,8 @@ class Instance(BackupFace):
         if writer is None:
             attachments.finish_all(None)
             return
+        # The pages, and the log of them, are on the disk before the mark says so.
+        attachments.flush_all()
         position = writer.append(ShutDownMark().pack())
         # The mark is on the disk before a header names it.
         writer.flush(fill=True)
@@ -433,7 +458,7 @@ class Instance(BackupFace):
         if self._attachments is not None:
             self._attachments.release_all()
         self._resources.close()
-        self.log_writer = self._keeper = self._attachments = None
+        self.log_writer = self._keeper = self._attachments = self._journal = None
         self._sessions.clear()
         self.folders = None
         self.database_paths.clear()

@@ -6,9 +6,10 @@ The order is what makes a crash at any point harmless:
     2  the checkpoint, at the first byte of the generation before, with the databases attached there
     3  with circular logging: logs that lie more than two below the checkpoint
 
-The checkpoint follows one generation behind, as near as it comes in the engine: pages do not change here, so
-nothing older is needed once the headers say so.  While a detach is between its record and its header the
-checkpoint stays where it is: recovery must see that record.
+The checkpoint is the first byte of a generation, at most the one before the newest, and not behind anything that
+recovery needs: the beginning of a transaction whose end is not on the disk, or of the one that first changed a page
+that is not written.  While a detach is between its record and its header the checkpoint stays where it is: recovery
+must see that record.
 Source: log reference 1.10, 1.11, 5.1-5.3; jet-api reference R34.
 """
 
@@ -24,7 +25,7 @@ from engine.log.truncate import delete_logs
 from engine.types import LgPos
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from engine.attached import AttachedDatabase
     from engine.backup.slot import BackupSlot
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from engine.format.logheader import LogHeader
     from engine.format.names import LogNames
     from engine.log.checkpoint_file import CheckpointFile
+    from engine.store.journal import Journal
+    from engine.store.pages import StorePages
 
 SPARE_LOGS: Final = 2
 """Closed logs that circular logging keeps below the checkpoint."""
@@ -65,8 +68,11 @@ class LogKeeper:
         self.names = names
         self.circular = circular
         self.checkpoint: CheckpointFile | None = None
-        self._begun: tuple[LgPos, tuple[AttachInfo, ...]] | None = None
-        """First byte of the newest generation of this run, and what was attached there."""
+        self.journal: Journal | None = None
+        self.live: Mapping[int, StorePages] = {}
+        """Live pages by database number."""
+        self._begun: list[tuple[LgPos, tuple[AttachInfo, ...]]] = []
+        """First bytes of the generations of this run from the checkpoint on, and what was attached there."""
         self._databases: dict[int, AttachedDatabase] = {}
         self._holds = 0
         self._lock = threading.RLock()
@@ -121,24 +127,39 @@ class LogKeeper:
     def generation_begun(self, header: LogHeader) -> None:
         """Do what a new generation asks for, in the order of the module's text."""
         with self._lock:
-            checkpoint, before = self.checkpoint, self._begun
-            self._begun = LgPos(header.generation, 1, 0), self.attach_list()
-            moves = checkpoint is not None and before is not None and not self._holds
-            target = before[0] if before is not None and moves else self.checkpoint_position()
+            self._begun.append((LgPos(header.generation, 1, 0), self.attach_list()))
+            target = self._target()
+            minimum = self.checkpoint_position() if target is None else max(target[0], self.checkpoint_position())
             for database in self.logged():
                 database.change_header(
                     partial(
                         header_changes.generation_begun,
                         generation=header.generation,
                         created=header.created,
-                        minimum=max(target, self.checkpoint_position()).generation,
+                        minimum=minimum.generation,
                     )
                 )
                 # The header first: once the checkpoint has moved, older logs may go.
                 database.write_header()
-            if checkpoint is not None and before is not None and moves:
-                checkpoint.advance(*before)
+            self._move_to(target)
             self.delete_old_logs()
+
+    def _target(self) -> tuple[LgPos, tuple[AttachInfo, ...]] | None:
+        """Return the latest beginning of a generation that the checkpoint may move to, None to let it stay."""
+        if self.checkpoint is None or self._holds:
+            return None
+        bounds = [pages.oldest() for pages in self.live.values()]
+        if self.journal is not None:
+            bounds.append(self.journal.oldest())
+        bound = min((each for each in bounds if each is not None), default=None)
+        found = [each for each in self._begun[:-1] if bound is None or each[0] <= bound]
+        return found[-1] if found else None
+
+    def _move_to(self, target: tuple[LgPos, tuple[AttachInfo, ...]] | None) -> None:
+        if target is None or self.checkpoint is None:
+            return
+        self.checkpoint.advance(*target)
+        self._begun = [each for each in self._begun if each[0] >= target[0]]
 
     def delete_old_logs(self) -> None:
         """With circular logging, delete the logs that are not needed; never those that a backup holds."""
