@@ -336,8 +336,12 @@ def _state_without_current(stream: LogStream) -> tuple[FoundState, str]:
 
 
 def _is_locked(fs: FileSystem, stream: LogStream) -> bool:
-    """Whether another process holds the log folder; a folder without a lock file was never held."""
-    path = join(stream.folder, lock_name(stream.names.base))
+    """Whether another process holds the log folder."""
+    return is_held(fs, join(stream.folder, lock_name(stream.names.base)))
+
+
+def is_held(fs: FileSystem, path: str) -> bool:
+    """Whether another process holds the lock of that name; one without a lock file was never held."""
     try:
         if fs.stat(path) is None:
             return False

@@ -34,7 +34,7 @@ from engine.monitor import Phase
 from engine.pages.source import FilePages
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Container, Iterator
 
     from engine.catalog import TableDef
     from engine.check.context import TreeSpec
@@ -56,12 +56,15 @@ def check(
     header: DatabaseHeader | None = None,
     strict: bool = False,
     monitor: Monitor | None = None,
+    objects: Container[int] | None = None,
 ) -> Iterator[CheckFinding]:
     """Check the database at `path` and yield what is wrong with it.
 
     `pages` replaces the file as the source of pages, for a database that was recovered in memory, `header` is then the
     header that goes with them; the file is not judged.  `strict` adds what an engine would tolerate but never write.
-    Raised are only -1811 without a file, what the system says to opening it, -800 after `monitor.cancel()`.
+    `objects` limits the walk to the tables that have one of these objects (table, index or long values); of the others
+    only the space is checked.  Raised are only -1811 without a file, what the system says to opening it, -800 after
+    `monitor.cancel()`.
     """
     with ExitStack() as stack:
         if pages is not None:
@@ -69,7 +72,7 @@ def check(
             found = Check(pages, pages.last_page, strict=strict, newest=newest, monitor=monitor)
             if header is not None:
                 _judge_state(found, header)
-            yield from _run(found, monitor, header)
+            yield from _run(found, monitor, header, objects)
             return
         system = ReadOnlyFileSystem(fs or RealFileSystem())
         name = system.absolute(os.fspath(path))
@@ -88,7 +91,7 @@ def check(
         newest = header.dbtime_dirtied if header.clean else None
         found = Check(source, info.pages, strict=strict, newest=newest, monitor=monitor)
         _judge_header(found, info, file)
-        yield from _run(found, monitor, header)
+        yield from _run(found, monitor, header, objects)
 
 
 def _judge_header(found: Check, info: DatabaseFileInfo, file: File) -> None:
@@ -117,13 +120,15 @@ def _judge_state(found: Check, header: DatabaseHeader) -> None:
         )
 
 
-def _run(found: Check, monitor: Monitor | None, header: DatabaseHeader | None) -> Iterator[CheckFinding]:
+def _run(
+    found: Check, monitor: Monitor | None, header: DatabaseHeader | None, objects: Container[int] | None
+) -> Iterator[CheckFinding]:
     if monitor is not None:
         monitor.phase = Phase.VERIFYING
         monitor.bytes_total = found.last_page * found.page_size
         monitor.begin_map(found.pages.path, found.last_page)
     try:
-        yield from _Run(found, header).run()
+        yield from _Run(found, header, objects).run()
     except GeneratorExit:
         raise
     except BaseException:
@@ -136,8 +141,9 @@ def _run(found: Check, monitor: Monitor | None, header: DatabaseHeader | None) -
 
 
 class _Run:
-    def __init__(self, found: Check, header: DatabaseHeader | None) -> None:
+    def __init__(self, found: Check, header: DatabaseHeader | None, objects: Container[int] | None) -> None:
         self._check = found
+        self._objects = objects
         self._header = header
         self._root: TreeSpec = found.spec("", "", FDP_SYSTEM_ROOT, OBJID_SYSTEM_ROOT)
 
@@ -153,12 +159,23 @@ class _Run:
         # All space first: then a page that two trees use is known to belong to the one that owns it.
         for each in checks.values():
             yield from each.space()
-        for each in checks.values():
-            yield from each.trees()
-        self._catalog(tables, checks)
-        yield from check.drain()
-        yield from leaked(check)
+        for name, each in checks.items():
+            if self._wanted(tables[name]):
+                yield from each.trees()
+        if self._objects is None:
+            self._catalog(tables, checks)
+            yield from check.drain()
+            yield from leaked(check)
         yield from check.rest()
+
+    def _wanted(self, table: TableDef) -> bool:
+        """Whether the trees of a table are to be walked."""
+        objects = self._objects
+        if objects is None:
+            return True
+        long = table.long_values
+        own = (table.objid, *(each.objid for each in table.indexes), *(() if long is None else (long.id,)))
+        return any(each in objects for each in own)
 
     def _file_size(self) -> None:
         check, root = self._check, self._root

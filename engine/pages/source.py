@@ -212,6 +212,10 @@ class SpilledPages:
         self._spill.write(data)
         self.last_page = max(self.last_page, pgno)
 
+    def replayed_in(self, first: int, count: int) -> frozenset[int]:
+        """Return the numbers of the replayed pages among `count` from `first` on."""
+        return frozenset(pgno for pgno in range(first, first + count) if pgno in self._slots)
+
     def written(self) -> list[int]:
         """Return the numbers of the replayed pages, ascending."""
         return sorted(each for each in self._slots if each <= self.last_page)
