@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from engine.recovery.memory import Recovered, RecoveredDatabase, open_recovered
     from engine.recovery.plan import RecoveryPlan, plan_recovery
     from engine.recovery.result import RecoveryResult
+    from engine.repair import RepairPlan, RepairResult, plan_repair, write_repair
     from engine.restore.result import RestoreResult
     from engine.session import AttachResult, Session
     from engine.table import Cursor, Database, LongValue, Row, Seek, Table, Unreadable, open_database
@@ -57,6 +58,8 @@ __all__ = [
     "RecoveredDatabase",
     "RecoveryPlan",
     "RecoveryResult",
+    "RepairPlan",
+    "RepairResult",
     "RestoreResult",
     "Row",
     "Seek",
@@ -74,8 +77,10 @@ __all__ = [
     "open_database",
     "open_recovered",
     "plan_recovery",
+    "plan_repair",
     "recover",
     "restore_set",
+    "write_repair",
 ]
 
 _HOMES = {
@@ -91,6 +96,7 @@ _HOMES = {
     "engine.recovery.memory": ("Recovered", "RecoveredDatabase", "open_recovered"),
     "engine.recovery.plan": ("RecoveryPlan", "plan_recovery"),
     "engine.recovery.result": ("RecoveryResult",),
+    "engine.repair": ("RepairPlan", "RepairResult", "plan_repair", "write_repair"),
     "engine.restore.result": ("RestoreResult",),
     "engine.session": ("AttachResult", "Session"),
     "engine.table": ("Cursor", "Database", "LongValue", "Row", "Seek", "Table", "Unreadable", "open_database"),

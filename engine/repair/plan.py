@@ -15,7 +15,6 @@ import dataclasses
 import os
 from contextlib import ExitStack
 from dataclasses import dataclass
-from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 from engine.env import Environment
@@ -27,10 +26,10 @@ from engine.format.checksum import set_page_checksum, verify_page
 from engine.format.page import FLUSH_TYPE_SHIFT, Page, PageFlags, page_offset
 from engine.header_file import read_header_from
 from engine.log.paths import folder_of
-from engine.pages.mutable import MutablePage
 from engine.pages.source import FilePages
 from engine.repair.compare import compare
 from engine.repair.guard import check_at_rest
+from engine.repair.page import PlannedPage, state_of
 from engine.repair.replayed import replay_copy
 from engine.repair.slots import FlushSlots
 from engine.repair.trees import check_trees
@@ -50,43 +49,7 @@ if TYPE_CHECKING:
 MOST_PAGES: Final = 4096
 """Pages of one repair: their bytes are kept in memory."""
 
-_SET_FLUSH_TYPE: Final = ~int(PageFlags.FLUSH_TYPE)
-
-
-class PageState(Enum):
-    """What is the matter with a page as it lies in the file."""
-
-    DAMAGED = "checksum wrong"
-    CORRECTABLE = "checksum wrong by a single bit"
-    OLDER = "older than the log has it: a write was lost"
-    OTHER_CONTENT = "other content than the log gives it"
-    WHOLE = "as the log has it"
-
-    @property
-    def needs_repair(self) -> bool:
-        """Whether it is to be written."""
-        return self is not PageState.WHOLE
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedPage:
-    """A page: what lies in the file, what the replay made of it, and in which tree (object id 0: a blank page).
-
-    `from_log` tells whether the log has changed it since the copy; `in_use` whether a tree leads to it.
-    """
-
-    pgno: int
-    state: PageState
-    stored: bytes
-    rebuilt: bytes
-    dbtime: int
-    objid: int
-    table: str = ""
-    tree: str = ""
-    from_log: bool = False
-    in_use: bool = False
-    error: EseError | None = None
-    """What reading the page raises now."""
+_NO_FLUSH_TYPE: Final = ~int(PageFlags.FLUSH_TYPE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +167,7 @@ def _plan_page(file: File, header: DatabaseHeader, pgno: int, copy: ReplayedCopy
     stored = file.read_at(page_offset(pgno, size), size)
     rebuilt = _rebuilt(copy, pgno, size, slots)
     page = Page(rebuilt, pgno, path=file.path)
-    state, error = _state(stored, rebuilt, pgno, file.path)
+    state, error = state_of(stored, rebuilt, pgno, file.path)
     return PlannedPage(
         pgno=pgno,
         state=state,
@@ -230,7 +193,7 @@ def _rebuilt(copy: ReplayedCopy, pgno: int, size: int, slots: FlushSlots) -> byt
     if slot:
         # The map is how the engine knows a lost write: it must find the counter that it remembers.
         page = Page(data, pgno)
-        flags = int(page.header.flags) & _SET_FLUSH_TYPE | slot << FLUSH_TYPE_SHIFT
+        flags = int(page.header.flags) & _NO_FLUSH_TYPE | slot << FLUSH_TYPE_SHIFT
         data[: len(page.header.pack(size))] = page.header._replace(flags=PageFlags(flags)).pack(size)
         set_page_checksum(data, pgno)
     found = Page(data, pgno, path=copy.source)
@@ -239,48 +202,3 @@ def _rebuilt(copy: ReplayedCopy, pgno: int, size: int, slots: FlushSlots) -> byt
     if bad is not None:
         raise EseError.from_code(Err.InternalError, "the rebuilt page's checksum is wrong", page=pgno)
     return bytes(data)
-
-
-def _state(stored: bytes, rebuilt: bytes, pgno: int, path: str) -> tuple[PageState, EseError | None]:
-    bad = verify_page(stored, pgno)
-    if bad is not None:
-        error = EseError.from_code(
-            bad.code,
-            path=path,
-            page=pgno,
-            offset=page_offset(pgno, len(stored)) + bad.offset,
-            stored=bad.stored,
-            computed=bad.computed,
-        )
-        return PageState.CORRECTABLE if bad.correctable else PageState.DAMAGED, error
-    if stored == rebuilt:
-        return PageState.WHOLE, None
-    ours, logged = Page(stored, pgno).header.dbtime, Page(rebuilt, pgno).header.dbtime
-    if ours > logged:
-        raise EseError.from_code(
-            Err.DbTimeTooNew, f"its dbtime is {ours}, the logs end for it at {logged}", path=path, page=pgno
-        )
-    if ours < logged:
-        return PageState.OLDER, None
-    return (PageState.WHOLE if _alike(stored, rebuilt, pgno) else PageState.OTHER_CONTENT), None
-
-
-def _alike(one: bytes, two: bytes, pgno: int) -> bool:
-    """Whether two pages say the same: order of blobs, write counter and version marks left aside."""
-    try:
-        pages = [MutablePage.decode(each, pgno) for each in (one, two)]
-    except EseError:
-        return False
-    volatile = int(PageFlags.FLUSH_TYPE | PageFlags.SCRUBBED)
-    said = [
-        (
-            each.objid,
-            each.prev,
-            each.next,
-            each.flags & ~volatile,
-            each.external,
-            [(flags & ~1, key, data) for flags, key, data in each.full()],
-        )
-        for each in pages
-    ]
-    return said[0] == said[1]

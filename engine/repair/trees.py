@@ -12,15 +12,18 @@ from engine.errors import Err, EseError
 from engine.findings import Findings
 from engine.format.catalog_row import OBJID_SYSTEM_ROOT
 from engine.format.page import Page, PageFlags, header_size
+from engine.format.record import RecordLayout
+from engine.repair.page import PageState, alike
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
+    from engine.catalog import TableDef
     from engine.check import CheckFinding
     from engine.format.dbheader import DatabaseHeader
     from engine.monitor import Monitor
     from engine.pages.source import FilePages
-    from engine.repair.plan import PlannedPage
+    from engine.repair.page import PlannedPage
 
 _MOST_REMAINING: Final = 1000
 _NOT_A_BODY: Final = PageFlags.EMPTY | PageFlags.PRE_INIT
@@ -70,7 +73,8 @@ def check_trees(
     An error in one of these tables, or on one of these pages, forbids the repair.
     """
     pages = RepairedPages(base, planned)
-    trees = _trees(pages)
+    tables_by_name = read_catalog(pages, findings=Findings())
+    trees = _trees(tables_by_name.values())
     objids = {each.objid for each in planned if not _bodiless(each)}
     every = len(objids) < len({each.objid for each in planned}) or not objids <= trees.keys()
     wanted = {each.pgno for each in planned}
@@ -88,7 +92,12 @@ def check_trees(
     placed = []
     for each in planned:
         table, tree = trees.get(each.objid, ("", ""))
-        placed.append(dataclasses.replace(each, table=table, tree=tree, in_use=each.pgno in pages.asked))
+        state = each.state
+        if state is PageState.OTHER_CONTENT and table and not tree and _holds_records(each):
+            layout = RecordLayout(tables_by_name[table].columns, base.page_size)
+            state = PageState.WHOLE if alike(each.stored, each.rebuilt, each.pgno, layout) else state
+        in_use = each.pgno in pages.asked
+        placed.append(dataclasses.replace(each, state=state, table=table, tree=tree, in_use=in_use))
     return CheckedTrees(tuple(placed), tuple(forbidding), tuple(remaining))
 
 
@@ -99,10 +108,15 @@ def _bodiless(page: PlannedPage) -> bool:
     return bool(Page(page.rebuilt, page.pgno).flags & _NOT_A_BODY)
 
 
-def _trees(pages: RepairedPages) -> dict[int, tuple[str, str]]:
+def _holds_records(page: PlannedPage) -> bool:
+    flags = Page(page.rebuilt, page.pgno).flags
+    return bool(flags & PageFlags.LEAF) and not flags & PageFlags.SPACE_TREE
+
+
+def _trees(tables: Iterable[TableDef]) -> dict[int, tuple[str, str]]:
     """Return (table, index or "LV") by object id; the system root is of no table."""
     found: dict[int, tuple[str, str]] = {OBJID_SYSTEM_ROOT: ("", "")}
-    for table in read_catalog(pages, findings=Findings()).values():
+    for table in tables:
         found[table.objid] = table.name, ""
         found |= {index.objid: (table.name, index.name) for index in table.indexes if not index.primary}
         if table.long_values is not None:

@@ -25,7 +25,8 @@ from engine.repair.guard import hold_at_rest
 
 if TYPE_CHECKING:
     from engine.files.base import FileSystem
-    from engine.repair.plan import PlannedPage, RepairPlan
+    from engine.repair.page import PlannedPage
+    from engine.repair.plan import RepairPlan
 
 
 @dataclass(frozen=True, slots=True)
