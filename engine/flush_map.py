@@ -175,6 +175,19 @@ class FlushMap:
         """Whether nothing speaks against that page of the map so far."""
         return map_page not in self._distrusted
 
+    def counter(self, pgno: int) -> int:
+        """Return the write counter 1..3 that the engine will look for in a page, 0 when it takes any.
+
+        Raised is what the system says to reading the map: who writes a page has to know.
+        """
+        number, slot = divmod(pgno, FLUSH_MAP_SLOTS)
+        doubt = self._turn_to(number)
+        if doubt is not None:
+            self._distrusted.add(number)
+            if doubt.code != Err.ReadVerifyFailure:
+                raise EseError.from_code(doubt.code, path=self.path)
+        return 0 if self._states is None else int(self._states[slot])
+
     def unchanged(self) -> bool:
         """Whether the map's header on the disk is still the one it was opened with: nobody has begun to write."""
         try:

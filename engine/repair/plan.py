@@ -22,6 +22,7 @@ from engine.errors import Err, EseError
 from engine.events import EventLog
 from engine.files.base import FileKind
 from engine.files.readonly import ReadOnlyFileSystem
+from engine.flush_map import FlushMap, map_path, read_map_header
 from engine.format.checksum import set_page_checksum, verify_page
 from engine.format.page import FLUSH_TYPE_SHIFT, Page, PageFlags, page_offset
 from engine.header_file import read_header_from
@@ -31,7 +32,6 @@ from engine.repair.compare import compare
 from engine.repair.guard import check_at_rest
 from engine.repair.page import PlannedPage, state_of
 from engine.repair.replayed import replay_copy
-from engine.repair.slots import FlushSlots
 from engine.repair.trees import check_trees
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from engine.check import CheckFinding
     from engine.events import Event
-    from engine.files.base import File
+    from engine.files.base import File, FileSystem
     from engine.format.dbheader import DatabaseHeader
     from engine.monitor import Monitor
     from engine.repair.compare import Comparison
@@ -127,8 +127,8 @@ def plan_repair(
         )
         resources.callback(copy.close)
         others = compare(file, header, last, copy, frozenset(numbers))
-        slots = FlushSlots.of(reading, name, header)
-        planned = [_plan_page(file, header, pgno, copy, slots) for pgno in numbers]
+        flush_map = _flush_map(reading, name, header, resources)
+        planned = [_plan_page(file, header, pgno, copy, flush_map) for pgno in numbers]
         checked = check_trees(FilePages(file, header.page_size), header, planned, monitor)
         return RepairPlan(
             path=name,
@@ -147,6 +147,20 @@ def plan_repair(
         )
 
 
+def _flush_map(fs: FileSystem, name: str, header: DatabaseHeader, resources: ExitStack) -> FlushMap | None:
+    """Return the map whose counters the pages must carry; None when the engine would not take it."""
+    try:
+        found = read_map_header(fs, name)
+    except EseError as error:
+        # Damaged or of another kind: the engine throws it away.  Any other answer leaves open what it says.
+        if error.code not in (Err.ReadVerifyFailure, Err.FileInvalidType):
+            raise
+        return None
+    if found is None or not found.clean or not found.accepted_for(header):
+        return None
+    return resources.enter_context(FlushMap(fs.open(map_path(name)), found))
+
+
 def _check_numbers(file: File, header: DatabaseHeader, numbers: Sequence[int]) -> int:
     """Return the last page of the file; -1003 for numbers that it does not have."""
     last = FilePages(file, header.page_size).last_page
@@ -162,10 +176,12 @@ def _check_numbers(file: File, header: DatabaseHeader, numbers: Sequence[int]) -
     return last
 
 
-def _plan_page(file: File, header: DatabaseHeader, pgno: int, copy: ReplayedCopy, slots: FlushSlots) -> PlannedPage:
+def _plan_page(
+    file: File, header: DatabaseHeader, pgno: int, copy: ReplayedCopy, flush_map: FlushMap | None
+) -> PlannedPage:
     size = header.page_size
     stored = file.read_at(page_offset(pgno, size), size)
-    rebuilt = _rebuilt(copy, pgno, size, slots)
+    rebuilt = _rebuilt(copy, pgno, size, flush_map)
     page = Page(rebuilt, pgno, path=file.path)
     state, error = state_of(stored, rebuilt, pgno, file.path)
     return PlannedPage(
@@ -180,7 +196,7 @@ def _plan_page(file: File, header: DatabaseHeader, pgno: int, copy: ReplayedCopy
     )
 
 
-def _rebuilt(copy: ReplayedCopy, pgno: int, size: int, slots: FlushSlots) -> bytes:
+def _rebuilt(copy: ReplayedCopy, pgno: int, size: int, flush_map: FlushMap | None) -> bytes:
     """Return a page as the database must have it, its checksum right."""
     try:
         data = bytearray(copy.pages.read(pgno))
@@ -189,11 +205,11 @@ def _rebuilt(copy: ReplayedCopy, pgno: int, size: int, slots: FlushSlots) -> byt
             raise
         # Never written when the copy was made, nor since: all zeros, as a file is extended.
         return bytes(size)
-    slot = slots.of_page(pgno)
-    if slot:
+    counter = 0 if flush_map is None else flush_map.counter(pgno)
+    if counter:
         # The map is how the engine knows a lost write: it must find the counter that it remembers.
         page = Page(data, pgno)
-        flags = int(page.header.flags) & _NO_FLUSH_TYPE | slot << FLUSH_TYPE_SHIFT
+        flags = int(page.header.flags) & _NO_FLUSH_TYPE | counter << FLUSH_TYPE_SHIFT
         data[: len(page.header.pack(size))] = page.header._replace(flags=PageFlags(flags)).pack(size)
         set_page_checksum(data, pgno)
     found = Page(data, pgno, path=copy.source)

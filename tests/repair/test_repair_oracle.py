@@ -11,6 +11,8 @@ import pytest
 from engine.check import check
 from engine.env import Environment
 from engine.errors import Err, EseError
+from engine.files.fault import FaultFileSystem
+from engine.files.real import RealFileSystem
 from engine.instance import Instance
 from engine.instance.recovering import recover
 from engine.repair import PageState, plan_repair, write_repair
@@ -92,6 +94,24 @@ def test_one_page_after_the_other_is_damaged_and_repaired(
     assert verify(patient.database).ok
     assert not [each for each in check(patient.database) if each.is_error]
     compare(Path(patient.database), expected)
+
+
+@pytest.mark.oracle
+def test_a_flush_map_that_cannot_be_read_stops_it(rolled: Callable[[str], Patient]) -> None:
+    """The page would get a counter that the engine takes for a lost write."""
+    patient = rolled("rollforward")
+    for point in range(1, 6):
+        faulty = FaultFileSystem(RealFileSystem(), fail_at=point, select=lambda op, path: path.endswith(".jfm"))
+        with pytest.raises(EseError) as caught:
+            plan_repair(patient.database, [50], source=patient.source, logs=patient.logs, env=Environment(fs=faulty))
+        assert caught.value.code == Err.DiskIO
+    # One whose page is damaged knows nothing; one with a damaged header is not taken.
+    path = Path(patient.database).with_suffix(".jfm")
+    for offset in (8192 + 100, 100):
+        data = bytearray(path.read_bytes())
+        data[offset] ^= 0x5A
+        path.write_bytes(data)
+        assert plan(patient, 50).ok
 
 
 @pytest.mark.oracle
