@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from engine.catalog.defs import IndexColumn, IndexDef, TableDef
 from engine.catalog.names import TreeName, tree_names
-from engine.catalog.reader import read_catalog
+from engine.catalog.reader import define_tables, read_catalog
 
-__all__ = ["IndexColumn", "IndexDef", "TableDef", "TreeName", "read_catalog", "tree_names"]
+__all__ = ["IndexColumn", "IndexDef", "TableDef", "TreeName", "define_tables", "read_catalog", "tree_names"]

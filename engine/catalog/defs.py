@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from engine.format.catalog_row import CatalogRow, IndexFlags, TableFlags
-from engine.format.key import Segment, make_key
+from engine.format.key import Segment, TextOrder, make_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,11 +64,16 @@ class IndexDef:
         """Whether a key occurs once."""
         return bool(self.flags & (IndexFlags.UNIQUE | IndexFlags.PRIMARY))
 
+    @property
+    def segments(self) -> tuple[Segment, ...]:
+        """What the key of each column depends on."""
+        order = TextOrder.named(self.locale)
+        return tuple(Segment.of(each.column, descending=each.descending, order=order) for each in self.columns)
+
     def key(self, raw: Sequence[bytes | None]) -> bytes:
         """Return the key of stored values, one a column or fewer for the beginning of a key; -1001 as `make_key`."""
-        segments = [Segment.of(each.column, descending=each.descending) for each in self.columns[: len(raw)]]
         return make_key(
-            segments,
+            self.segments[: len(raw)],
             raw,
             key_most=self.key_most,
             segment_most=self.segment_most,
@@ -98,6 +103,8 @@ class TableDef:
     template: str | None = None
     separate: int | None = None
     callbacks: tuple[CatalogRow, ...] = ()
+    gone: tuple[CatalogRow, ...] = ()
+    """Rows of deleted columns, whose bytes stay in old records and whose ids are not used again."""
 
     @property
     def primary(self) -> IndexDef | None:

@@ -12,7 +12,7 @@ Source: database reference 5, 12.1.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from engine.btree.tree import Tree
 from engine.catalog.defs import IndexColumn, IndexDef, TableDef
@@ -48,7 +48,7 @@ from engine.format.column import (
 from engine.format.longvalue import chunk_size
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from engine.pages.source import PageSource
 
@@ -80,50 +80,34 @@ def read_catalog(pages: PageSource, *, findings: Findings, strict: bool = False)
 
     Damage becomes findings; strict raises it, as -1220 or the error of the page.
     """
-    return _Reader(pages, findings, strict=strict).tables()
+    rows = _RowReader(pages, findings, strict=strict).read()
+    return _Reader(pages, findings, strict=strict).tables(rows)
 
 
-class _Reader:
+def define_tables(rows: Sequence[CatalogRow], where: Where) -> dict[str, TableDef]:
+    """Return the tables that rows, in the order of their keys, describe; those of templates must be among them.
+
+    -1220 for rows that contradict each other.
+    """
+    return _Reader(where, Findings(), strict=True).tables(rows)
+
+
+class _RowReader:
+    """Reads the rows from the two tables."""
+
     def __init__(self, pages: PageSource, findings: Findings, *, strict: bool) -> None:
         self._pages = pages
         self._findings = findings
         self._strict = strict
 
-    def tables(self) -> dict[str, TableDef]:
-        """Return the tables by name."""
-        gathered = self._gathered()
-        by_name = {rows.table.name: rows for rows in gathered.values() if rows.table is not None}
-        tables: dict[str, TableDef] = {}
-        for objid, rows in gathered.items():
-            if rows.table is None:
-                self._bad(f"rows of object {objid}, which is no table")
-            elif rows.table.name in tables:
-                self._bad(f"two tables of the name {rows.table.name}", rows.table.name)
-            else:
-                tables[rows.table.name] = self._table(rows.table, rows, by_name)
-        return tables
-
-    def _gathered(self) -> dict[int, _Rows]:
+    def read(self) -> list[CatalogRow]:
+        """Return the rows of the catalog, completed from its shadow where it is damaged."""
         before = self._findings.count
         rows = {row.key: row for row in self._rows(FDP_CATALOG, OBJID_CATALOG, "MSysObjects")}
         if self._findings.count > before or not rows:
             for row in self._rows(FDP_SHADOW, OBJID_SHADOW, "MSysObjectsShadow"):
                 rows.setdefault(row.key, row)
-        gathered: dict[int, _Rows] = {}
-        for key in sorted(rows):
-            row = rows[key]
-            place = gathered.setdefault(row.objid_table, _Rows())
-            if row.type == CatalogType.TABLE:
-                place.table = row
-            elif row.type == CatalogType.COLUMN:
-                place.columns.append(row)
-            elif row.type == CatalogType.INDEX:
-                place.indexes.append(row)
-            elif row.type == CatalogType.LONG_VALUE:
-                place.long_values = row
-            elif row.type == CatalogType.CALLBACK:
-                place.callbacks.append(row)
-        return gathered
+        return [rows[key] for key in sorted(rows)]
 
     def _rows(self, root: int, objid: int, name: str) -> Iterator[CatalogRow]:
         tree = Tree(self._pages, root, objid=objid, findings=self._findings, strict=self._strict, table=name)
@@ -136,6 +120,56 @@ class _Reader:
                     yield CatalogRow.unpack(leaf.value(index), self._pages.page_size)
                 except EseError as error:
                     tree.bad_line(page, index, error)
+
+
+class Where(Protocol):
+    """What is needed of a database to understand its rows."""
+
+    @property
+    def path(self) -> str:
+        """Path of the file."""
+
+    @property
+    def page_size(self) -> int:
+        """Bytes a page."""
+
+
+class _Reader:
+    def __init__(self, pages: Where, findings: Findings, *, strict: bool) -> None:
+        self._pages = pages
+        self._findings = findings
+        self._strict = strict
+
+    def tables(self, rows: Iterable[CatalogRow]) -> dict[str, TableDef]:
+        """Return the tables that rows, in the order of their keys, describe, by name."""
+        gathered = self._gathered(rows)
+        by_name = {rows.table.name: rows for rows in gathered.values() if rows.table is not None}
+        tables: dict[str, TableDef] = {}
+        for objid, own in gathered.items():
+            if own.table is None:
+                self._bad(f"rows of object {objid}, which is no table")
+            elif own.table.name in tables:
+                self._bad(f"two tables of the name {own.table.name}", own.table.name)
+            else:
+                tables[own.table.name] = self._table(own.table, own, by_name)
+        return tables
+
+    @staticmethod
+    def _gathered(rows: Iterable[CatalogRow]) -> dict[int, _Rows]:
+        gathered: dict[int, _Rows] = {}
+        for row in rows:
+            place = gathered.setdefault(row.objid_table, _Rows())
+            if row.type == CatalogType.TABLE:
+                place.table = row
+            elif row.type == CatalogType.COLUMN:
+                place.columns.append(row)
+            elif row.type == CatalogType.INDEX:
+                place.indexes.append(row)
+            elif row.type == CatalogType.LONG_VALUE:
+                place.long_values = row
+            elif row.type == CatalogType.CALLBACK:
+                place.callbacks.append(row)
+        return gathered
 
     def _table(self, row: CatalogRow, rows: _Rows, by_name: dict[str, _Rows]) -> TableDef:
         flags = TableFlags(row.flags)
@@ -165,6 +199,7 @@ class _Reader:
             template,
             _number(row, SEPARATE_LV, _U32),
             tuple(rows.callbacks),
+            tuple(each for each in rows.columns if each.coltyp_or_pgno == _NOT_KEPT),
         )
 
     def _columns(self, table: str, rows: Sequence[CatalogRow]) -> list[ColumnDef]:

@@ -12,11 +12,11 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from engine.btree.tree import Tree
+from engine.catalog.entries import Depth, EntryMaker, TooManyEntriesError
 from engine.check.digest import Digest, Suspects
-from engine.check.entries import Depth, EntryMaker, TooManyEntriesError
 from engine.check.findings import CheckKind
 from engine.check.long_values import LongValueCheck, lid_bytes
-from engine.check.records import IndexTally, RecordCheck, RecordReader
+from engine.check.records import IndexTally, RecordCheck
 from engine.check.space import SpaceCheck
 from engine.check.tree import TreeWalk, shown
 from engine.errors import EseError
@@ -25,6 +25,7 @@ from engine.format.longvalue import LongValueKey, LongValueRoot
 from engine.format.node import NodeFlags, nodes
 from engine.format.page import PageFlags
 from engine.table.long_values import LongValues
+from engine.table.record_reader import RecordReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,11 @@
     Text      code page other than 1200: to the first NUL, a-z upper-cased, then 00
     descending segments are inverted, their first byte included
 
-The segments are joined and cut to KeyMost bytes.  Unicode text keys need the tables of Windows and are refused.
+The segments are joined and cut to KeyMost bytes.  Unicode text keys of a locale need the tables of Windows and are
+refused.  Two orders that need none are named in the catalog in place of a locale:
+
+    x-ordinal   UTF-16 code units, big-endian, as Binary
+    x-fold      the same after folding case, one character for one; only below U+2000, where that never changes
 
 Source: database reference 7.
 """
@@ -17,6 +21,7 @@ Source: database reference 7.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from engine.errors import Err, EseError
@@ -46,19 +51,41 @@ def key_limit(page_size: int) -> int:
     return {2048: 500, 4096: 1000}.get(page_size, 2000)
 
 
+class TextOrder(Enum):
+    """An order of Unicode text that needs no tables of Windows; the value is its name in the catalog (LocaleName)."""
+
+    ORDINAL = "x-ordinal"
+    FOLD = "x-fold"
+
+    @classmethod
+    def named(cls, locale: str | None) -> TextOrder | None:
+        """Return the order that stands in place of a locale, or None for a locale."""
+        return _ORDERS.get(locale)
+
+
+_ORDERS: Final[dict[str | None, TextOrder]] = {order.value: order for order in TextOrder}
+_LAST_FOLDED: Final = 0x2000
+_FOLDED: Final[dict[int, str]] = {
+    number: chr(number).lower()
+    for number in range(_LAST_FOLDED)
+    if chr(number).lower() != chr(number) and len(chr(number).lower()) == 1
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One column of an index: what its key bytes depend on."""
+    """One column of an index: what its key bytes depend on; `order` matters for Unicode text only."""
 
     type: ColumnType
     code_page: int = 0
     fixed: bool = True
     descending: bool = False
+    order: TextOrder | None = None
 
     @classmethod
-    def of(cls, column: ColumnDef, *, descending: bool = False) -> Segment:
+    def of(cls, column: ColumnDef, *, descending: bool = False, order: TextOrder | None = None) -> Segment:
         """Return the segment for a column."""
-        return cls(column.type, column.code_page, column.storage is Storage.FIXED, descending)
+        return cls(column.type, column.code_page, column.storage is Storage.FIXED, descending, order)
 
 
 def _unsigned(raw: bytes) -> bytes:
@@ -126,12 +153,20 @@ def _ascii(raw: bytes, room: int) -> bytes:
     return text[: room - 1].translate(_UPPER) + bytes(((text[room - 1] - _CASE) & 0xFF,)) if room > 0 else b""
 
 
+def _unicode(raw: bytes, room: int, order: TextOrder) -> bytes:
+    text = raw[: len(raw) & ~1].decode("utf-16-le", "surrogatepass")
+    if order is TextOrder.FOLD:
+        text = text.translate(_FOLDED)
+    # Where the key is cut anyway, the rest of a long text need not be looked at.
+    return _binary(text[:room].encode("utf-16-be", "surrogatepass"), room)
+
+
 def normalise(
     segment: Segment, raw: bytes | None, room: int, *, nulls_high: bool = False, dotnet_guid: bool = False
 ) -> bytes:
     """Return the key bytes of one value (None: null), at most `room` >= 1 of them.
 
-    -1001 for Unicode text and for types that have no order; -1003 for a value of the wrong size.
+    -1001 for Unicode text of a locale and for types that have no order; -1003 for a value of the wrong size.
     """
     if raw is None:
         key = NULL_HIGH_PREFIX if nulls_high else NULL_PREFIX
@@ -141,10 +176,12 @@ def normalise(
         if not raw:
             raise EseError.from_code(Err.InvalidParameter, f"an empty {segment.type.name} in a key")
         key = simple(raw)[:room]
-    elif segment.type.is_text and segment.code_page == UNICODE:
+    elif segment.type.is_text and segment.code_page == UNICODE and segment.order is None:
         raise EseError.from_code(Err.FeatureNotAvailable, "keys over Unicode text need the sort tables of Windows")
     elif not raw:
         key = ZERO_LENGTH_PREFIX
+    elif segment.type.is_text and segment.code_page == UNICODE and segment.order is not None:
+        key = DATA_PREFIX + _unicode(raw, room - 1, segment.order)
     elif segment.type.is_text:
         key = DATA_PREFIX + _ascii(raw, room - 1)
     elif segment.type.is_binary:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from engine.catalog import IndexColumn, IndexDef
-from engine.check.entries import Depth, EntryMaker, TooManyEntriesError
+from engine.catalog.entries import Depth, EntryMaker, TooManyEntriesError
 from engine.format.catalog_row import IndexFlags
 from engine.format.column import ASCII, UNICODE, ColumnDef, ColumnFlags, ColumnType
 
 if TYPE_CHECKING:
-    from engine.check.entries import Values
+    from engine.catalog.entries import Values
 
 LONG = ColumnDef(1, "L", ColumnType.LONG, 4, 0, offset=4)
 SHORT = ColumnDef(2, "S", ColumnType.SHORT, 2, 0, offset=8)

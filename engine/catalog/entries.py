@@ -6,8 +6,8 @@
     conditional     only when every listed column is there, or is null where that is asked for
     tuple           one for each substring of the first segment
 
-Keys over Unicode text need the sort tables of Windows.  Of such an index only the bookmarks are compared, or, where a
-record may have several entries, their number is held between two bounds.
+Keys over Unicode text of a locale need the sort tables of Windows.  Of such an index only the bookmarks are compared,
+or, where a record may have several entries, their number is held between two bounds.
 
 Source: database reference 7.6-7.9.
 """
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from engine.format.catalog_row import IndexFlags
 from engine.format.column import UNICODE, ColumnFlags
-from engine.format.key import Segment, compile_key, make_key
+from engine.format.key import compile_key, make_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -67,7 +67,7 @@ class EntryMaker:
         flags = index.flags
         self.columns: tuple[ColumnDef, ...] = tuple(each.column for each in index.columns)
         self.needed = frozenset(each.column for each in (*index.columns, *index.conditions))
-        self._segments = tuple(Segment.of(each.column, descending=each.descending) for each in index.columns)
+        self._segments = index.segments
         self._flags = int(flags)
         self._nulls_high = bool(flags & IndexFlags.NULLS_HIGH)
         self._dotnet = bool(flags & IndexFlags.DOTNET_GUID)
@@ -88,7 +88,7 @@ class EntryMaker:
             return Depth.NOTHING, "a column has its default from a function"
         if any(each.flags & ColumnFlags.ENCRYPTED for each in self.needed):
             return Depth.NOTHING, "a column is encrypted"
-        if any(each.type.is_text and each.code_page == UNICODE for each in self.columns):
+        if any(each.type.is_text and each.code_page == UNICODE and each.order is None for each in self._segments):
             reason = "keys over Unicode text need the sort tables of Windows"
             if self._several or self._tuples is not None:
                 return Depth.COUNT, f"only the number of entries is compared: {reason}"
