@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from engine.build.tagged import Raw
+    from engine.catalog import IndexDef as ResolvedIndex
     from engine.files.base import File
     from engine.format.column import ColumnDef
     from engine.format.page import Page
@@ -55,7 +56,7 @@ class ReadTable:
         """Row of the primary index."""
         return next((row for row in self.indexes.values() if row.flags & IndexFlags.PRIMARY), None)
 
-    def index_def(self, name: str) -> IndexDef:
+    def index_def(self, name: str) -> ResolvedIndex:
         """Return an index in the form that `KeyMaker` takes."""
         row = self.indexes[name]
         places = {column.id: place for place, column in enumerate(self.columns)}
@@ -68,7 +69,7 @@ class ReadTable:
             dotnet_guid=bool(flags & IndexFlags.DOTNET_GUID),
             nulls_high=bool(flags & IndexFlags.NULLS_HIGH),
         )
-        return IndexDef(index, flags, row.segments, positions)
+        return IndexDef(index, flags, row.segments, positions).resolved(self.columns)
 
 
 class Readback:

@@ -20,7 +20,16 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from engine.build.tagged import MISSING, TaggedEncoder
 from engine.errors import Err, EseError
-from engine.format.column import TYPE_SIZES, UNICODE, ColumnDef, ColumnFlags, ColumnType, Storage
+from engine.format.column import (
+    FIRST_FIXED_OFFSET,
+    FIRST_VARIABLE,
+    TYPE_SIZES,
+    UNICODE,
+    ColumnDef,
+    ColumnFlags,
+    ColumnType,
+    Storage,
+)
 from engine.format.record import FILLER, NO_VARIABLE, NULL_VARIABLE, RECORD_HEAD, null_bitmap
 from engine.format.value import CONVERSION_ERRORS, STRUCT_CODES, encoder, ole_date
 
@@ -35,6 +44,8 @@ Row: TypeAlias = Mapping[str, Any] | Sequence[Any]
 
 _UNSIGNED: Final = (ColumnType.UNSIGNED_LONG, ColumnType.UNSIGNED_LONG_LONG)
 _MOST_VARIABLE: Final = 128
+_NOWHERE: Final = -1
+"""Stands for the place of a deleted variable column."""
 _WORDS: Final = tuple(struct.Struct(f"<{count}H") for count in range(_MOST_VARIABLE + 1))
 
 
@@ -97,13 +108,18 @@ class RowEncoder:
         """Prepare the one `struct` call that packs all fixed columns."""
         self._fixed = [place for place, column in enumerate(self.columns) if column.storage is Storage.FIXED]
         self._get_fixed = _several(self._fixed)
+        ids = [self.columns[place].id for place in self._fixed]
+        self._last_fixed = max(ids, default=0)
         codes, at = "<", 0
         steps: list[tuple[int, Callable[[Any], Any]]] = []
         slices: list[tuple[int, int, int]] = []
         for order, place in enumerate(self._fixed):
             column = self.columns[place]
             code = STRUCT_CODES.get(column.type)
-            codes += code or f"{column.size}s"
+            # Columns that were deleted leave holes.
+            hole = column.offset - FIRST_FIXED_OFFSET - at
+            codes += (f"{hole}x" if hole else "") + (code or f"{column.size}s")
+            at += hole
             if column.type is ColumnType.DATE_TIME:
                 steps.append((order, ole_date))
             elif not code:
@@ -114,14 +130,15 @@ class RowEncoder:
             at += column.size
         self._pack_fixed = struct.Struct(codes).pack
         self._fixed_steps, self._fixed_slices = steps, slices
-        self._no_nulls = null_bitmap([False] * len(self._fixed))
+        self._no_nulls = null_bitmap([number not in ids for number in range(1, self._last_fixed + 1)])
 
     def _plan_variable(self) -> None:
-        self._variable = [
-            (place, self.encoders[place], column.size, column.default is not None)
-            for place, column in enumerate(self.columns)
-            if column.storage is Storage.VARIABLE
-        ]
+        self._variable: list[tuple[int, Callable[[Any], bytes], int, bool]] = []
+        for place, column in enumerate(self.columns):
+            if column.storage is Storage.VARIABLE:
+                holes = column.id - FIRST_VARIABLE - len(self._variable)
+                self._variable += [(_NOWHERE, self.encoders[place], 0, False)] * holes
+                self._variable.append((place, self.encoders[place], column.size, column.default is not None))
 
     def _padded(self, place: int) -> Callable[[Any], bytes]:
         """Return the encoder of a fixed column of bytes: exact size, text filled with spaces, binary with zeros."""
@@ -157,7 +174,7 @@ class RowEncoder:
         else:
             for place, start, end in self._fixed_slices:
                 self.raw[place] = fixed[start:end]
-            last = len(self._fixed)
+            last = self._last_fixed
             fixed += self._no_nulls
         ends, parts = self._encode_variable(values) if self._variable else ((), ())
         head = RECORD_HEAD.pack(last, NO_VARIABLE + len(ends), RECORD_HEAD.size + len(fixed))
@@ -177,7 +194,7 @@ class RowEncoder:
             if len(values) != len(self.columns):
                 raise EseError.from_code(Err.InvalidParameter, f"{len(values)} values for {len(self.columns)} columns")
         if self._counter is not None:
-            self._count(values, self._counter)
+            self.count(values, self._counter)
         return values
 
     def _by_names(self, row: Mapping[str, Any]) -> list[Any]:
@@ -192,7 +209,8 @@ class RowEncoder:
         get = row.get
         return [get(name, missing) for name, missing in self._by_name]
 
-    def _count(self, values: list[Any], place: int) -> None:
+    def count(self, values: list[Any], place: int) -> None:
+        """Give the auto-increment column at `place` its number, or note the one it is given; -1076."""
         given, high = values[place], self.high_water or 0
         if given is MISSING or given is None:
             given = values[place] = high + 1
@@ -207,19 +225,21 @@ class RowEncoder:
         for place in self._fixed:
             value = values[place]
             self.raw[place] = None if value is None else self.one(place, value)
-        last = len(self._fixed)
+        present = len(self._fixed)
         # A null at the end is left out, unless a default would then take its place.
-        while last and self.raw[place := self._fixed[last - 1]] is None and self.columns[place].default is None:
+        while present and self.raw[place := self._fixed[present - 1]] is None and self.columns[place].default is None:
             self.check_null(place)
-            last -= 1
-        parts, nulls = [], []
-        for place in self._fixed[:last]:
-            raw = self.raw[place]
+            present -= 1
+        last = self.columns[self._fixed[present - 1]].id if present else 0
+        data, nulls = bytearray(), [True] * last
+        for place in self._fixed[:present]:
+            column, raw = self.columns[place], self.raw[place]
+            data += FILLER * (column.offset - FIRST_FIXED_OFFSET - len(data))
             if raw is None:
                 self.check_null(place)
-            parts.append(raw if isinstance(raw, bytes) else FILLER * self.columns[place].size)
-            nulls.append(raw is None)
-        return last, b"".join(parts) + null_bitmap(nulls)
+            data += raw if isinstance(raw, bytes) else FILLER * column.size
+            nulls[column.id - 1] = raw is None
+        return last, bytes(data) + null_bitmap(nulls)
 
     def check_null(self, place: int) -> None:
         """Raise -1504 when a column must not be null."""
@@ -243,6 +263,9 @@ class RowEncoder:
         parts: list[bytes] = []
         at = present = 0
         for place, encode, most, has_default in self._variable:
+            if place == _NOWHERE:
+                ends.append(at | NULL_VARIABLE)
+                continue
             value = values[place]
             if value is None:
                 self.check_null(place)

@@ -14,8 +14,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from engine.catalog import IndexColumn
+from engine.catalog import IndexDef as ResolvedIndex
 from engine.errors import Err, EseError
-from engine.format.catalog_row import NAME_LIMIT, IndexFlags, IndexSegment, SegmentFlags
+from engine.format.catalog_row import (
+    LCMAP_FLAGS,
+    LOCALE_NAME,
+    NAME_LIMIT,
+    IndexFlags,
+    IndexSegment,
+    SegmentFlags,
+)
 from engine.format.column import (
     FIRST_FIXED,
     FIRST_FIXED_OFFSET,
@@ -32,12 +41,14 @@ from engine.format.column import (
     ColumnType,
     Storage,
 )
-from engine.format.key import key_limit
+from engine.format.key import DEFAULT_KEY_MOST, TextOrder, key_limit
 from engine.format.longvalue import MOST_BYTES
 from engine.format.value import CONVERSION_ERRORS, Value, codec, encoder
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+
+    from engine.format.catalog_row import CatalogRow
 
 DEFAULT_DENSITY: Final = 90
 _LEAST_DENSITY: Final = 20
@@ -50,6 +61,10 @@ _AUTO_INCREMENT_TYPES: Final = (
     ColumnType.LONG_LONG,
     ColumnType.UNSIGNED_LONG_LONG,
 )
+_ESCROW_TYPES: Final = (ColumnType.LONG, ColumnType.LONG_LONG)
+_ONCE: Final = (ColumnFlags.AUTO_INCREMENT, ColumnFlags.VERSION)
+_FIRST_IDS: Final = {Storage.FIXED: FIRST_FIXED, Storage.VARIABLE: FIRST_VARIABLE, Storage.TAGGED: FIRST_TAGGED}
+_LAST_IDS: Final = {Storage.FIXED: LAST_FIXED, Storage.VARIABLE: LAST_VARIABLE, Storage.TAGGED: LAST_TAGGED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +98,15 @@ class Index:
     `ignore_first_null` and `ignore_any_null` more of them, `disallow_null` refuses such rows.  `key_most` is
     the longest key in bytes, `segment_most` the longest variable segment, `density` the percentage of a page
     to fill.
+
+    `if_present` and `if_null` name columns: only rows have an entry that have a value there, or none.  `text_order`
+    orders Unicode text without the sort tables of Windows; it is named in the catalog in place of a locale.
+    `primary` matters where the indexes of a table are given together.
     """
 
     name: str
     columns: tuple[str, ...]
+    primary: bool = False
     unique: bool = False
     ignore_null: bool = False
     ignore_first_null: bool = False
@@ -97,6 +117,9 @@ class Index:
     dotnet_guid: bool = False
     key_most: int | None = None
     segment_most: int | None = None
+    if_present: tuple[str, ...] = ()
+    if_null: tuple[str, ...] = ()
+    text_order: TextOrder | None = None
     density: int = DEFAULT_DENSITY
 
 
@@ -108,6 +131,36 @@ class IndexDef:
     flags: IndexFlags
     segments: tuple[IndexSegment, ...]
     positions: tuple[int, ...]
+    conditions: tuple[IndexSegment, ...] = ()
+
+    @property
+    def locale(self) -> str:
+        """What the catalog names as the order of Unicode text."""
+        order = self.index.text_order
+        return LOCALE_NAME if order is None or not self.flags & IndexFlags.UNICODE_TEXT else order.value
+
+    def resolved(self, columns: Sequence[ColumnDef], *, objid: int = 0, root: int = 0) -> ResolvedIndex:
+        """Return the index as the catalog would describe it."""
+        by_id = {column.id: column for column in columns}
+        return ResolvedIndex(
+            self.index.name,
+            objid,
+            root,
+            self.flags,
+            tuple(
+                IndexColumn(columns[place], segment.descending)
+                for place, segment in zip(self.positions, self.segments, strict=True)
+            ),
+            self.index.density,
+            self.index.key_most or DEFAULT_KEY_MOST,
+            self.index.segment_most,
+            tuple(
+                IndexColumn(by_id[each.column_id], must_be_null=bool(each.flags & SegmentFlags.MUST_BE_NULL))
+                for each in self.conditions
+            ),
+            locale=self.locale,
+            lcmap_flags=LCMAP_FLAGS,
+        )
 
 
 def check_name(name: str) -> str:
@@ -120,9 +173,9 @@ def check_name(name: str) -> str:
 
 
 def check_density(percent: int) -> int:
-    """Return the percentage if it lies in 20..100; else -1003."""
+    """Return the percentage if it lies in 20..100; else -1307."""
     if not _LEAST_DENSITY <= percent <= 100:  # noqa: PLR2004 - percent
-        raise EseError.from_code(Err.InvalidParameter, f"density {percent}")
+        raise EseError.from_code(Err.DensityInvalid, f"{percent} %")
     return percent
 
 
@@ -137,6 +190,8 @@ def _storage(column: Column) -> Storage:
         return Storage.VARIABLE if short_bytes else Storage.FIXED
     if column.multi_valued and storage is not Storage.TAGGED:
         raise EseError.from_code(Err.MultiValuedColumnMustBeTagged, column.name)
+    if must_be_tagged and storage is Storage.FIXED:
+        raise EseError.from_code(Err.InvalidGrbit, f"{column.name}: {column.type.name} cannot be fixed")
     if (must_be_tagged and storage is not Storage.TAGGED) or (storage is Storage.VARIABLE and not short_bytes):
         raise EseError.from_code(Err.InvalidColumnType, f"{column.name}: {column.type.name} cannot be {storage.value}")
     return storage
@@ -169,17 +224,31 @@ def _flags(column: Column, storage: Storage) -> ColumnFlags:
     for is_set, flag in wanted:
         if is_set:
             flags |= flag
-    if column.auto_increment and (column.type not in _AUTO_INCREMENT_TYPES or storage is not Storage.FIXED):
-        raise EseError.from_code(Err.InvalidColumnType, f"{column.name} cannot count by itself")
-    if (column.version or column.escrow) and (column.type is not ColumnType.LONG or storage is not Storage.FIXED):
-        raise EseError.from_code(Err.InvalidColumnType, f"{column.name}: version and escrow columns are fixed Longs")
-    if column.escrow and column.default is None:
-        raise EseError.from_code(Err.InvalidColumnType, f"{column.name}: an escrow column needs a default")
+    _check_special(column, storage)
     return flags
 
 
+def _check_special(column: Column, storage: Storage) -> None:
+    """Raise -1521 or -900 when a column cannot count, be a version or be changed by differences."""
+    special = column.auto_increment + column.version + column.escrow
+    if not special:
+        return
+    if storage is Storage.TAGGED:
+        raise EseError.from_code(Err.CannotBeTagged, column.name)
+    if special > 1:
+        raise EseError.from_code(Err.InvalidGrbit, f"{column.name}: counter, version and escrow exclude each other")
+    if column.auto_increment and column.type not in _AUTO_INCREMENT_TYPES:
+        raise EseError.from_code(Err.InvalidGrbit, f"{column.name}: {column.type.name} cannot count")
+    if column.version and column.type is not ColumnType.LONG:
+        raise EseError.from_code(Err.InvalidGrbit, f"{column.name}: a version column is a Long")
+    if column.escrow and column.type not in _ESCROW_TYPES:
+        raise EseError.from_code(Err.InvalidGrbit, f"{column.name}: an escrow column is a Long or LongLong")
+    if column.escrow and column.default is None:
+        raise EseError.from_code(Err.InvalidGrbit, f"{column.name}: an escrow column needs a default")
+
+
 def encode_default(column: Column) -> bytes | None:
-    """Return the stored form of a default value; -1506 when it is too long, -1003 when it does not fit the type."""
+    """Return the stored form of a default value; -1524 when it is too long, -1003 when it does not fit the type."""
     if column.default is None:
         return None
     try:
@@ -187,47 +256,71 @@ def encode_default(column: Column) -> bytes | None:
     except CONVERSION_ERRORS as error:
         raise EseError.from_code(Err.InvalidParameter, f"default of {column.name}: {error}") from error
     if len(raw) > MOST_SHORT_BYTES:
-        raise EseError.from_code(Err.ColumnTooBig, f"default of {column.name}: {len(raw)} bytes")
+        raise EseError.from_code(Err.DefaultValueTooBig, f"{column.name}: {len(raw)} bytes")
     return raw
 
 
-def define_columns(columns: Sequence[Column]) -> tuple[ColumnDef, ...]:
-    """Give every column its id and offset, in the order given within each storage.
+class Layout:
+    """Gives columns their ids and places; `known` and `gone` are what a table has, and had, already.
 
-    -1508 for a repeated name, -1040 for too many columns, -1511 and the like for one that cannot be.
+    The ids of deleted columns are not used again: their bytes stay in old records.
     """
-    next_id = {Storage.FIXED: FIRST_FIXED, Storage.VARIABLE: FIRST_VARIABLE, Storage.TAGGED: FIRST_TAGGED}
-    last_id = {Storage.FIXED: LAST_FIXED, Storage.VARIABLE: LAST_VARIABLE, Storage.TAGGED: LAST_TAGGED}
-    seen: set[str] = set()
-    offset, defined = FIRST_FIXED_OFFSET, []
-    for column in columns:
-        if check_name(column.name).upper() in seen:
+
+    def __init__(self, known: Sequence[ColumnDef] = (), gone: Sequence[CatalogRow] = ()) -> None:
+        own = [column for column in known if not column.derived]
+        used = [column.id for column in own] + [row.id for row in gone]
+        self._next = {
+            storage: max((each + 1 for each in used if Storage.of(each) is storage), default=first)
+            for storage, first in _FIRST_IDS.items()
+        }
+        ends = [column.offset + column.size for column in own if column.storage is Storage.FIXED]
+        ends += [(row.record_offset or 0) + row.space_usage for row in gone if Storage.of(row.id) is Storage.FIXED]
+        self._offset = max(ends, default=FIRST_FIXED_OFFSET)
+        self._names = {column.name.upper() for column in known}
+        self._special = {flag for column in known for flag in _ONCE if column.flags & flag}
+
+    def define(self, column: Column) -> ColumnDef:
+        """Return a further column.
+
+        -1508 for a repeated name, -1040 for too many columns, -1510 for a second counter or version, -1511 and the
+        like for one that cannot be.
+        """
+        if check_name(column.name).upper() in self._names:
             raise EseError.from_code(Err.ColumnDuplicate, column.name)
-        seen.add(column.name.upper())
         if column.type is ColumnType.SLV:
             raise EseError.from_code(Err.FeatureNotAvailable, f"{column.name}: columns of type SLV")
         storage = _storage(column)
-        number = next_id[storage]
-        next_id[storage] += 1
-        if number > last_id[storage]:
+        number = self._next[storage]
+        if number > _LAST_IDS[storage]:
             raise EseError.from_code(Err.TooManyColumns, f"{storage.value} columns")
         code_page = 0
         if column.type.is_text:
             codec(column.code_page)
             code_page = column.code_page
         size = _size(column, storage)
-        place = offset if storage is Storage.FIXED else 0
         flags, default = _flags(column, storage), encode_default(column)
-        defined.append(ColumnDef(number, column.name, column.type, size, code_page, flags, place, default))
-        offset += size if storage is Storage.FIXED else 0
-    return tuple(defined)
+        special = {flag for flag in _ONCE if flags & flag}
+        if special & self._special:
+            raise EseError.from_code(Err.ColumnRedundant, column.name)
+        place = self._offset if storage is Storage.FIXED else 0
+        self._next[storage] += 1
+        self._offset += size if storage is Storage.FIXED else 0
+        self._names.add(column.name.upper())
+        self._special |= special
+        return ColumnDef(number, column.name, column.type, size, code_page, flags, place, default)
+
+
+def define_columns(columns: Sequence[Column]) -> tuple[ColumnDef, ...]:
+    """Give every column its id and offset, in the order given within each storage; errors as `Layout.define`."""
+    layout = Layout()
+    return tuple([layout.define(column) for column in columns])
 
 
 def define_index(index: Index, columns: Sequence[ColumnDef], *, primary: bool, page_size: int) -> IndexDef:
     """Resolve an index against the columns.
 
-    -1507 for an unknown column, -1406 for a definition that cannot be, -1001 for Unicode text, whose keys need
-    the sort tables of Windows.
+    -1507 for an unknown column, -1406 for a definition that cannot be, -1001 for Unicode text without `text_order`:
+    its keys need the sort tables of Windows.
     """
     check_name(index.name)
     check_density(index.density)
@@ -245,7 +338,7 @@ def define_index(index: Index, columns: Sequence[ColumnDef], *, primary: bool, p
         if place is None:
             raise EseError.from_code(Err.ColumnNotFound, f"{text} of index {index.name}")
         column = columns[place]
-        if column.type.is_text and column.code_page == UNICODE:
+        if column.type.is_text and column.code_page == UNICODE and index.text_order is None:
             detail = f"index {index.name}: keys over Unicode text need the sort tables of Windows"
             raise EseError.from_code(Err.FeatureNotAvailable, detail)
         if primary and column.multi_valued:
@@ -255,7 +348,20 @@ def define_index(index: Index, columns: Sequence[ColumnDef], *, primary: bool, p
     flags = _index_flags(index, primary=primary)
     if any(columns[place].multi_valued for place in positions):
         flags |= IndexFlags.MULTI_VALUED
-    return IndexDef(index, flags, tuple(segments), tuple(positions))
+    if any(columns[place].type.is_text and columns[place].code_page == UNICODE for place in positions):
+        flags |= IndexFlags.UNICODE_TEXT
+    return IndexDef(index, flags, tuple(segments), tuple(positions), _conditions(index, columns, places))
+
+
+def _conditions(index: Index, columns: Sequence[ColumnDef], places: Mapping[str, int]) -> tuple[IndexSegment, ...]:
+    found = []
+    for names, flags in ((index.if_present, SegmentFlags.NONE), (index.if_null, SegmentFlags.MUST_BE_NULL)):
+        for name in names:
+            place = places.get(name.upper())
+            if place is None:
+                raise EseError.from_code(Err.ColumnNotFound, f"{name} of index {index.name}")
+            found.append(IndexSegment(flags, columns[place].id))
+    return tuple(found)
 
 
 def _index_flags(index: Index, *, primary: bool) -> IndexFlags:

@@ -16,11 +16,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from engine.build.allocation import PageSpace
+from engine.build.catalog_rows import column_row, index_row, table_row
 from engine.build.index_keys import KeyMaker
 from engine.build.rows import RowEncoder
 from engine.build.schema import Column, Index, IndexDef, define_columns, define_index
 from engine.build.space_trees import write_tree_root
-from engine.build.table import BuildContext, column_row, index_row, table_row
 from engine.build.tree import TreeBuilder, TreeKind
 from engine.errors import Err, EseError
 from engine.format.catalog_row import (
@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from engine.build.rows import Row
+    from engine.build.table import BuildContext
 
 OBJID_OBJIDS: Final = 6
 OBJID_LOCALES: Final = 7
@@ -218,7 +219,7 @@ class SystemTables:
         space = PageSpace(context.space)
         space.own(root, 1)
         tree = TreeBuilder(context.sink, space, root, objid, TreeKind.TABLE, density=density)
-        keys = KeyMaker(primary, defined)
+        keys = KeyMaker(primary.resolved(defined), defined)
         for row in rows:
             record = encoder.encode(row)
             tree.add(keys.primary_key(encoder.raw), record)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from engine.build.allocation import PageSpace
+from engine.build.catalog_rows import column_row, index_row, long_value_row, table_row
 from engine.build.index_keys import KeyMaker
 from engine.build.long_values import LongValueWriter
 from engine.build.rows import RowEncoder
@@ -33,19 +34,9 @@ from engine.build.space_trees import write_tree_root
 from engine.build.tree import TreeBuilder, TreeKind
 from engine.errors import Err, EseError
 from engine.format.catalog_row import (
-    DEFAULT_VALUE,
-    KEY_SEGMENTS,
-    LCMAP_FLAGS,
-    LOCALE,
-    LOCALE_NAME,
-    VAR_SEG_MAC,
     CatalogRow,
-    CatalogType,
     IndexFlags,
-    TableFlags,
-    pack_segments,
 )
-from engine.format.column import ColumnDef, ColumnFlags, Storage
 from engine.format.key import DEFAULT_KEY_MOST
 from engine.format.record import record_limit
 
@@ -151,7 +142,7 @@ class TableBuilder:
             page_size,
             record_limit(page_size, key_most),
             self._separate,
-            wanted=frozenset(place for each in (self._primary, *self._secondary) if each for place in each.positions),
+            wanted=self._wanted(),
         )
         self._sorters: list[EntrySorter] = []
 
@@ -159,6 +150,12 @@ class TableBuilder:
         names = [each.index.name.upper() for each in (self._primary, *self._secondary) if each]
         if len(set(names)) < len(names):
             raise EseError.from_code(Err.IndexDuplicate, ", ".join(names))
+
+    def _wanted(self) -> frozenset[int]:
+        """Return the positions of the columns that indexes depend on."""
+        defined = [each for each in (self._primary, *self._secondary) if each]
+        ids = {segment.column_id for each in defined for segment in (*each.segments, *each.conditions)}
+        return frozenset(place for place, column in enumerate(self.columns) if column.id in ids)
 
     def _separate(self, value: bytes) -> bytes:
         """Store a long value outside its record; the tree is made when the first one comes."""
@@ -188,8 +185,8 @@ class TableBuilder:
 
     def _load_rows(self, rows: Iterable[Row], *, presorted: bool) -> None:
         encode, raw, add = self._rows.encode, self._rows.raw, self._tree.add
-        primary = KeyMaker(self._primary, self.columns) if self._primary else None
-        makers = [KeyMaker(each, self.columns) for each in self._secondary]
+        primary = KeyMaker(self._primary.resolved(self.columns), self.columns) if self._primary else None
+        makers = [KeyMaker(each.resolved(self.columns), self.columns) for each in self._secondary]
         sorters = [self._sorter(f"sort{number}") for number in range(len(makers))]
         entries = [(maker.keys, sorter.add) for maker, sorter in zip(makers, sorters, strict=True)]
         unsorted = None if presorted or primary is None else self._sorter("rows")
@@ -255,56 +252,8 @@ class TableBuilder:
         for index, info in zip(self._secondary, indexes, strict=True):
             yield index_row(self._objid, info.objid, index, info.root)
         if long_values is not None:
-            yield long_value_row(self._objid, long_values)
+            yield long_value_row(self._objid, long_values.objid, long_values.root)
 
 
 def _info(tree: TreeBuilder, entries: int | None = None) -> TreeInfo:
     return TreeInfo(tree.objid, tree.root, tree.space.page_count, tree.entries if entries is None else entries)
-
-
-def table_row(objid: int, name: str, root: int, density: int, pages: int, flags: int = TableFlags.NONE) -> CatalogRow:
-    """Return the catalog row of a table."""
-    return CatalogRow(objid, CatalogType.TABLE, objid, root, density, flags, pages, name, root_flag=True)
-
-
-def column_row(objid: int, column: ColumnDef) -> CatalogRow:
-    """Return the catalog row of a column."""
-    fixed = column.storage is Storage.FIXED
-    return CatalogRow(
-        objid,
-        CatalogType.COLUMN,
-        column.id,
-        column.type,
-        column.size,
-        column.flags & ~ColumnFlags.TEMPLATE,
-        column.code_page,
-        column.name,
-        record_offset=column.offset if fixed else None,
-        more={} if column.default is None else {DEFAULT_VALUE: column.default},
-    )
-
-
-def index_row(objid_table: int, objid: int, index: IndexDef, root: int) -> CatalogRow:
-    """Return the catalog row of an index."""
-    key_most = index.index.key_most
-    more = {KEY_SEGMENTS: pack_segments(index.segments), LOCALE: LOCALE_NAME.encode("utf-16-le")}
-    if index.index.segment_most is not None:
-        more[VAR_SEG_MAC] = index.index.segment_most.to_bytes(2, "little")
-    return CatalogRow(
-        objid_table,
-        CatalogType.INDEX,
-        objid,
-        root,
-        index.index.density,
-        index.flags,
-        0,
-        index.index.name,
-        lcmap_flags=LCMAP_FLAGS,
-        key_most=None if key_most == DEFAULT_KEY_MOST else key_most,
-        more=more,
-    )
-
-
-def long_value_row(objid_table: int, tree: TreeInfo) -> CatalogRow:
-    """Return the catalog row of a long-value tree."""
-    return CatalogRow(objid_table, CatalogType.LONG_VALUE, tree.objid, tree.root, _LV_DENSITY, 0, 1, "LV")

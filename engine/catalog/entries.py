@@ -74,9 +74,10 @@ class EntryMaker:
         self._varying = next((place for place, column in enumerate(self.columns) if column.multi_valued), None)
         self._several = bool(flags & (IndexFlags.MULTI_VALUED | IndexFlags.CROSS_PRODUCT | IndexFlags.NESTED_TABLE))
         self._tuples = _limits(index.tuple_limits)
-        self._quick = None
+        self.quick: Callable[[Sequence[bytes]], bytes] | None = None
+        """Makes the key of a record without nulls and several values, where that is all there is to it."""
         if index.segment_most is None and not self._several and self._tuples is None:
-            self._quick = compile_key(self._segments, index.key_most, dotnet_guid=self._dotnet)
+            self.quick = compile_key(self._segments, index.key_most, dotnet_guid=self._dotnet)
         self.depth, self.reason = self._judge()
 
     def _judge(self) -> tuple[Depth, str]:
@@ -116,10 +117,10 @@ class EntryMaker:
 
     def keys(self, value_of: Callable[[ColumnDef], Values]) -> Iterable[bytes]:
         """Return the keys of a record, each once."""
-        if self._quick is not None and not self.index.conditions:
+        if self.quick is not None and not self.index.conditions:
             values = [value_of(column)[0] for column in self.columns]
             if None not in values:
-                return (self._quick(values),)  # type: ignore[arg-type]
+                return (self.quick(values),)  # type: ignore[arg-type]
         return {self._key(row) for row in self.rows(value_of)}
 
     def _substrings(self, values: Values) -> Values:
@@ -172,8 +173,8 @@ class EntryMaker:
         return bool(self._flags & (_FIRST_NULL if values[0] is None else _SOME_NULLS))
 
     def _key(self, values: Sequence[bytes | None]) -> bytes:
-        if self._quick is not None and None not in values:
-            return self._quick(values)  # type: ignore[arg-type]
+        if self.quick is not None and None not in values:
+            return self.quick(values)  # type: ignore[arg-type]
         index = self.index
         return make_key(
             self._segments,

@@ -212,11 +212,13 @@ def test_error_tells_the_table_and_the_row() -> None:
         (Column("A", ColumnType.LONG, storage=Storage.VARIABLE), Err.InvalidColumnType),
         (Column("A", ColumnType.LONG_TEXT, storage=Storage.VARIABLE), Err.InvalidColumnType),
         (Column("A", ColumnType.LONG, multi_valued=True, storage=Storage.FIXED), Err.MultiValuedColumnMustBeTagged),
-        (Column("A", ColumnType.TEXT, auto_increment=True), Err.InvalidColumnType),
-        (Column("A", ColumnType.LONG, escrow=True), Err.InvalidColumnType),
-        (Column("A", ColumnType.SHORT, version=True), Err.InvalidColumnType),
+        (Column("A", ColumnType.TEXT, auto_increment=True), Err.InvalidGrbit),
+        (Column("A", ColumnType.LONG, escrow=True), Err.InvalidGrbit),
+        (Column("A", ColumnType.SHORT, version=True), Err.InvalidGrbit),
+        (Column("A", ColumnType.LONG, version=True, storage=Storage.TAGGED), Err.CannotBeTagged),
+        (Column("A", ColumnType.LONG, version=True, auto_increment=True), Err.InvalidGrbit),
         (Column("A", ColumnType.LONG, default="text"), Err.InvalidParameter),
-        (Column("A", ColumnType.LONG_BINARY, default=bytes(256)), Err.ColumnTooBig),
+        (Column("A", ColumnType.LONG_BINARY, default=bytes(256)), Err.DefaultValueTooBig),
         (Column("A", ColumnType.SLV), Err.FeatureNotAvailable),
         (Column("A", ColumnType.TEXT, code_page=99), Err.FeatureNotAvailable),
     ],
@@ -236,7 +238,7 @@ def test_indexes_that_cannot_be() -> None:
     assert refused(columns, [], primary=Index("pk", ("M",))) == Err.IndexInvalidDef
     assert refused(columns, [], primary=Index("pk", ("U",))) == Err.FeatureNotAvailable
     assert refused(columns, [], primary=Index("pk", ("A",), key_most=1001)) == Err.IndexInvalidDef
-    assert refused(columns, [], primary=Index("pk", ("A",), density=10)) == Err.InvalidParameter
+    assert refused(columns, [], primary=Index("pk", ("A",), density=10)) == Err.DensityInvalid
     twice = [Index("a", ("A",)), Index("A", ("M",))]
     assert refused(columns, [], secondary=twice) == Err.IndexDuplicate
     assert refused([columns[0], Column("a", ColumnType.BIT)], []) == Err.ColumnDuplicate
@@ -247,12 +249,13 @@ def test_null_rules_of_indexes() -> None:
     columns = [Column("A", ColumnType.LONG), Column("B", ColumnType.LONG)]
     rows = [(1, 1), (None, 1), (1, None), (None, None)]
     counts = {}
-    for name, options in {
+    rules: dict[str, dict[str, Any]] = {
         "all": {},
         "not_all_null": {"ignore_null": True},
         "not_first": {"ignore_first_null": True},
         "none": {"ignore_any_null": True},
-    }.items():
+    }
+    for name, options in rules.items():
         fs = CrashFileSystem()
         with DatabaseBuilder(Environment(fs=fs), "/x.edb", threaded=False) as build:
             info = build.add_table("T", columns, secondary=[Index("i", ("A", "B"), **options)], rows=rows)
@@ -269,7 +272,7 @@ def test_counters() -> None:
     rows = built([counter, Column("A", ColumnType.BIT)], [{"A": 0}, {"A": 1}, {"C": 10, "A": 0}, {"A": 1}])
     assert [row["C"] for row in rows] == [1, 2, 10, 11]
     assert refused([counter], [{"C": 2**31 - 1}, {}]) == Err.OutOfAutoincrementValues
-    assert refused([counter, Column("D", ColumnType.LONG, auto_increment=True)], []) == Err.InvalidParameter
+    assert refused([counter, Column("D", ColumnType.LONG, auto_increment=True)], []) == Err.ColumnRedundant
 
 
 # ---------------------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from engine.errors import Err, EseError
 from engine.format.column import ASCII, UNICODE, ColumnType
-from engine.format.key import Segment, compile_key, key_limit, make_key, normalise
+from engine.format.key import Segment, TextOrder, compile_key, key_limit, make_key, normalise
 from engine.format.value import encoder
 
 if TYPE_CHECKING:
@@ -173,3 +173,28 @@ def test_float_bits() -> None:
         negative = struct.pack("<d", -value)
         segment = (Segment(ColumnType.IEEE_DOUBLE),)
         assert make_key(segment, (negative,)) < make_key(segment, (raw,))
+
+
+def unicode_key(text: str, order: TextOrder, room: int = 255) -> bytes:
+    segment = Segment(ColumnType.TEXT, UNICODE, fixed=False, order=order)
+    return normalise(segment, text.encode("utf-16-le", "surrogatepass"), room)
+
+
+@given(st.text(max_size=40), st.text(max_size=40))
+def test_ordinal_order_is_that_of_code_units(one: str, two: str) -> None:
+    units = [each.encode("utf-16-be", "surrogatepass") for each in (one, two)]
+    keys = [unicode_key(each, TextOrder.ORDINAL) for each in (one, two)]
+    assert (keys[0] < keys[1]) == (units[0] < units[1])
+    assert (keys[0] == keys[1]) == (units[0] == units[1])
+
+
+def test_folded_order_makes_no_difference_of_case() -> None:
+    assert unicode_key("Straße ÄÖ Ω Ж", TextOrder.FOLD) == unicode_key("STRAßE äö ω ж", TextOrder.FOLD)
+    assert unicode_key("ß", TextOrder.FOLD) != unicode_key("ss", TextOrder.FOLD)
+    assert unicode_key("a", TextOrder.ORDINAL) != unicode_key("A", TextOrder.ORDINAL)
+    assert unicode_key("", TextOrder.FOLD) == b"\x40"
+
+
+def test_a_long_text_is_cut_where_the_key_ends() -> None:
+    whole = unicode_key("x" * 300, TextOrder.FOLD, 1000)
+    assert unicode_key("X" * 300, TextOrder.FOLD, 100) == whole[:100]
