@@ -1,8 +1,8 @@
 """ESE (JET Blue) storage engine: the on-disk format, transaction logs, backup.
 
 The names below are fetched when they are first used, so that `import engine` costs nothing and a program that only
-reads a header does not load the rest.  `engine.verify.verify` and `engine.discover.discover` are left in their
-modules, whose names they share.
+reads a header does not load the rest.  `engine.verify.verify`, `engine.discover.discover` and `engine.drill.drill` are
+left in their modules, whose names they share.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from engine.version import __version__
 if TYPE_CHECKING:
     from engine.backup.result import BackupResult
     from engine.discover import FoundInstance, FoundState
+    from engine.drill import DrillResult
     from engine.errors import Err, EseError, EseWarning, error_string
     from engine.events import Event, EventLog
     from engine.info import checkpoint_info, database_info, log_info
@@ -37,6 +38,7 @@ __all__ = [
     "BackupResult",
     "Cursor",
     "Database",
+    "DrillResult",
     "Err",
     "EseError",
     "EseWarning",
@@ -86,6 +88,7 @@ __all__ = [
 _HOMES = {
     "engine.backup.result": ("BackupResult",),
     "engine.discover": ("FoundInstance", "FoundState"),
+    "engine.drill": ("DrillResult",),
     "engine.errors": ("Err", "EseError", "EseWarning", "error_string"),
     "engine.events": ("Event", "EventLog"),
     "engine.info": ("checkpoint_info", "database_info", "log_info"),

@@ -26,6 +26,7 @@ class Phase(Enum):
     PUBLISHING = "publishing the set"
     TRUNCATING = "truncating logs"
     HEADERS = "updating headers"
+    REPLAYING = "replaying logs"
     VERIFYING = "verifying"
     CLEANING = "cleaning up"
     DONE = "done"

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from engine.format.names import LogNames
     from engine.instance.keeper import LogKeeper
     from engine.log.writer import LogWriter
+    from engine.monitor import Monitor
     from engine.recovery.result import RecoveryResult
     from engine.restore.result import RestoreResult
     from engine.store.pages import StorePages
@@ -306,13 +307,18 @@ class Instance(BackupFace):
         return starter.result
 
     def restore(
-        self, source: StrPath, destination: StrPath | None = None, *, progress: ProgressCallback | None = None
+        self,
+        source: StrPath,
+        destination: StrPath | None = None,
+        *,
+        progress: ProgressCallback | None = None,
+        monitor: Monitor | None = None,
     ) -> RestoreResult:
         """Restore the backup set in `source` into the folder `destination`, or to where its logs say (None).
 
         For an instance that was created and not begun; afterwards it is so again.  Newer logs in the log folder are
-        replayed behind those of the set.  -1030 once begun, -1003 without `source`, -1023 for a missing folder, and
-        the errors of jet-api reference 2.1.
+        replayed behind those of the set.  -1030 once begun, -1003 without `source`, -1023 for a missing folder, -800
+        when the monitor asks to stop, and the errors of jet-api reference 2.1.
         """
         if not os.fspath(source):
             raise EseError.from_code(Err.InvalidParameter, "no backup set named")
@@ -325,10 +331,8 @@ class Instance(BackupFace):
         try:
             REGISTRY.claim_folders(self, self.system_folder, self.log_folder, self.params.base_name)
             folders = Folders(self.log_folder, self.system_folder)
-            restorer = Restorer(self.env, self.events, self.params, self.slot, folders, progress)
-            absolute = self.env.fs.absolute
-            target = None if destination is None else absolute(os.fspath(destination))
-            return restorer.restore(absolute(os.fspath(source)), target)
+            restorer = Restorer(self.env, self.events, self.params, self.slot, folders, progress, monitor)
+            return restorer.restore(os.fspath(source), None if destination is None else os.fspath(destination))
         finally:
             self._release()
             self.state = InstanceState.CREATED

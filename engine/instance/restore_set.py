@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from engine.backup.sets import BackupSet
     from engine.events import Event
+    from engine.monitor import Monitor
     from engine.restore.result import RestoreResult
     from engine.types import ProgressCallback, StrPath
 
@@ -28,6 +29,7 @@ def restore_set(
     logs: StrPath | None = None,
     create_path: bool = True,
     progress: ProgressCallback | None = None,
+    monitor: Monitor | None = None,
     on_event: Callable[[Event], object] | None = None,
     env: Environment | None = None,
 ) -> RestoreResult:
@@ -35,7 +37,7 @@ def restore_set(
 
     `logs` is the folder of the live logs, `to` by default: newer ones there are replayed too, and the log that
     follows goes there.  Page size, log size and names are those of the set.  -1003 with neither folder, -1811 without
-    a set; otherwise the errors of `Instance.restore`.
+    a set, -800 when the monitor asks to stop; otherwise the errors of `Instance.restore`.
     """
     world = env or Environment()
     folder = logs if logs is not None else to
@@ -46,7 +48,7 @@ def restore_set(
     if on_event is not None:
         instance.events.subscribe(on_event)
     try:
-        return instance.restore(found.path, to, progress=progress)
+        return instance.restore(found.path, to, progress=progress, monitor=monitor)
     finally:
         instance.abandon()
 

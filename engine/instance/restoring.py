@@ -17,24 +17,26 @@ from __future__ import annotations
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
-from engine.errors import EseError
+from engine.errors import Err, EseError
 from engine.instance.opening import Folders, Opened
 from engine.instance.starting import Starter
 from engine.log.paths import join, lock_name, name_of
 from engine.log.tail import mend_tail, read_tail
+from engine.monitor import Phase
 from engine.recovery.soft import Recovery
 from engine.restore.copies import RestoreMap
 from engine.restore.logs import gather
 from engine.restore.result import RestoreResult
-from engine.types import InitOptions
+from engine.types import InitOptions, Snt
 
 if TYPE_CHECKING:
     from engine.backup.slot import BackupSlot
     from engine.env import Environment
     from engine.events import EventLog
+    from engine.monitor import Monitor
     from engine.params import Parameters
     from engine.restore.logs import RestoreLogs
-    from engine.types import ProgressCallback
+    from engine.types import Progress, ProgressCallback
 
 
 class Restorer(Starter):
@@ -48,7 +50,9 @@ class Restorer(Starter):
         slot: BackupSlot,
         folders: Folders,
         progress: ProgressCallback | None,
+        monitor: Monitor | None = None,
     ) -> None:
+        self._monitor = monitor
         super().__init__(
             env,
             events,
@@ -65,6 +69,8 @@ class Restorer(Starter):
     def restore(self, source: str, destination: str | None) -> RestoreResult:
         """Restore the set in `source` into the folder `destination`; None: to where the logs say."""
         params, fs = self._params, self._env.fs
+        source = fs.absolute(source)
+        destination = None if destination is None else fs.absolute(destination)
         with self._resources:
             for folder in (self._folders.system, self._folders.log):
                 self._check_folder(folder)
@@ -87,13 +93,18 @@ class Restorer(Starter):
         fs = self._env.fs
         try:
             places = RestoreMap.of_set(
-                fs, self._events, logs, destination, create_path=self._params.create_path_if_not_exist
+                fs,
+                self._events,
+                logs,
+                destination,
+                create_path=self._params.create_path_if_not_exist,
+                monitor=self._monitor,
             )
         except EseError as error:
             self._events.report(454, str(error.code))
             raise
         recovery = Recovery(
-            self._env, self._events, logs.stream, None, {}, self._progress, places=places, set_top=logs.highest
+            self._env, self._events, logs.stream, None, {}, self._told, places=places, set_top=logs.highest
         )
         try:
             recovery.replay()
@@ -114,6 +125,15 @@ class Restorer(Starter):
             started=recovery.started,
             ended=self.result.ended,
         )
+
+    def _told(self, progress: Progress) -> object:
+        """Pass progress of the replay on, unless it is to stop."""
+        monitor = self._monitor
+        if monitor is not None:
+            if monitor.cancel_requested and progress.snt in (Snt.BEGIN, Snt.PROGRESS):
+                return int(Err.BackupAbortByCaller)
+            monitor.phase, monitor.detail = Phase.REPLAYING, f"{progress.done} %"
+        return None if self._progress is None else self._progress(progress)
 
     def _close(self, logs: RestoreLogs, recovery: Recovery) -> Opened:
         """Write what the replay has made, and close the log: the live one, or one that follows the set."""

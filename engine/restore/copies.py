@@ -18,7 +18,8 @@ from engine.files.base import FileKind, OpenMode
 from engine.format.page import page_number
 from engine.format.patch import PatchHeader
 from engine.header_file import read_header, write_header
-from engine.log.paths import folder_of, join, without_extension
+from engine.log.paths import folder_of, join, name_of, without_extension
+from engine.monitor import Phase
 from engine.recovery.attach_rule import judge
 from engine.recovery.places import last_name
 from engine.types import LogTime
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from engine.events import EventLog
     from engine.files.base import FileSystem
     from engine.format.dbheader import DatabaseHeader
+    from engine.monitor import Monitor
     from engine.recovery.attach_rule import Named
     from engine.restore.logs import RestoreLogs
 
@@ -66,12 +68,20 @@ class RestoreMap:
     names: frozenset[str]
     """Names of the `.pat` files, lower case, without extension."""
     create_path: bool = False
+    monitor: Monitor | None = None
     databases: dict[str, RestoredDatabase] = field(default_factory=dict)
     _checked: dict[str, DatabaseHeader] = field(default_factory=dict)
 
     @classmethod
     def of_set(
-        cls, fs: FileSystem, events: EventLog, logs: RestoreLogs, destination: str | None, *, create_path: bool
+        cls,
+        fs: FileSystem,
+        events: EventLog,
+        logs: RestoreLogs,
+        destination: str | None,
+        *,
+        create_path: bool,
+        monitor: Monitor | None = None,
     ) -> RestoreMap:
         """Read the map of a set; -538 when it has no `.pat` file."""
         found = frozenset(
@@ -81,7 +91,7 @@ class RestoreMap:
         )
         if not found:
             raise EseError.from_code(Err.PatchFileMissing, "no .pat file in the set", path=logs.set_folder)
-        return cls(fs, events, logs, destination, found, create_path)
+        return cls(fs, events, logs, destination, found, create_path, monitor)
 
     def find(self, path: str, named: Named) -> str:
         """Return where the database is while it is recovered; it is copied there first.
@@ -106,7 +116,7 @@ class RestoreMap:
         database = RestoredDatabase(source, path, self._placed(target))
         self.databases[key] = database
         database.made = True
-        copy_in(self.fs, database, header)
+        copy_in(self.fs, database, header, self.monitor)
         return database.aside
 
     def _source(self, name: str) -> str | None:
@@ -203,16 +213,27 @@ def _patched(header: DatabaseHeader, logs: RestoreLogs, required: int) -> Databa
     return changed
 
 
-def copy_in(fs: FileSystem, database: RestoredDatabase, header: DatabaseHeader) -> None:
-    """Copy a database aside, without its trailer and with `header`; what a dead restore left there is replaced."""
+def copy_in(fs: FileSystem, database: RestoredDatabase, header: DatabaseHeader, monitor: Monitor | None = None) -> None:
+    """Copy a database aside, without its trailer and with `header`; what a dead restore left there is replaced.
+
+    -800 when the monitor asks to stop.
+    """
     with fs.open(database.source) as reader, fs.open(database.aside, OpenMode.CREATE) as writer:
         size = reader.size()
         if read_header(fs, database.source).header.is_backup_copy:
             size -= header.page_size
         # The header comes last: without it nobody takes the file for a database.
         start = 2 * header.page_size
+        if monitor is not None:
+            monitor.phase, monitor.detail = Phase.DATABASES, name_of(database.target)
+            monitor.bytes_total += max(0, size - start)
         for offset in range(start, size, _CHUNK):
-            writer.write_at(offset, reader.read_at(offset, min(_CHUNK, size - offset)))
+            length = min(_CHUNK, size - offset)
+            writer.write_at(offset, reader.read_at(offset, length))
+            if monitor is not None:
+                monitor.bytes_done += length
+                if monitor.cancel_requested:
+                    raise EseError.from_code(Err.BackupAbortByCaller, path=database.source)
         writer.fsync()
         write_header(writer, header)
     fs.fsync_directory(folder_of(database.aside))
