@@ -36,6 +36,7 @@ _NETWORK = frozenset(
         "fuse.davfs2", "drvfs", "virtiofs", "vboxsf", "fuse.vmhgfs-fuse", "prl_fs",
     },
 )  # fmt: skip
+_OF_READING = frozenset(("opened", "closed_no_write"))
 _LOG = logging.getLogger("esetui.watch")
 
 
@@ -179,12 +180,21 @@ class Watcher:
 def _handler(hint: Callable[[], None]) -> Any:
     from watchdog.events import FileSystemEvent, FileSystemEventHandler  # noqa: PLC0415 - see `_open`
 
-    # Reading a folder or a file is an event too on Linux; a rescan must not cause the next one.
-    quiet = {"opened", "closed_no_write"}
-
     class Hint(FileSystemEventHandler):
         def on_any_event(self, event: FileSystemEvent) -> None:
-            if event.event_type not in quiet:
+            if tells_of_change(event.event_type, os.fsdecode(event.src_path), folder=event.is_directory):
                 hint()
 
     return Hint()
+
+
+def tells_of_change(kind: str, path: str, *, folder: bool) -> bool:
+    """Return whether an event can be of something that a rescan would see, and is not of a rescan itself.
+
+    Reading a folder or a file is an event too on Linux.  Whether an instance is in use is found out by opening its
+    lock file for writing, which counts as a change of the file and of its folder; a real change of a folder is an
+    event of the name in it as well.
+    """
+    if kind in _OF_READING or (folder and kind == "modified"):
+        return False
+    return not path.endswith(".lock") or kind in {"created", "deleted", "moved"}

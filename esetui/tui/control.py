@@ -20,9 +20,10 @@ from esetui.actions import BY_ID, command_line
 from esetui.config import Config
 from esetui.jobs import JobBoard, JobKind
 from esetui.tui import words
+from esetui.tui.damage import Damage
 from esetui.tui.feed import EventFeed
 from esetui.tui.gather import Scan, scan
-from esetui.tui.model import Amount, Field, InstanceView, Level, Overview, PlanView, Tone
+from esetui.tui.model import Amount, Field, InstanceView, Level, Overview, PlanView, State, Tone
 from esetui.tui.page_names import PageNames
 from esetui.watch import Watcher
 
@@ -42,6 +43,10 @@ _KINDS = {
     JobKind.INCREMENTAL: "backup_incremental",
     JobKind.ATOMIC: "backup_atomic",
 }
+_DAMAGE_CODES = frozenset(
+    (Err.ReadVerifyFailure, Err.ReadPgnoVerifyFailure, Err.ReadLostFlushVerifyFailure, Err.LogReadVerifyFailure)
+)
+"""Errors that say of a file that it is damaged."""
 _FINDINGS_IN_FEED = 200
 """Findings of one verification that become rows of the event log; the rest is counted."""
 
@@ -63,6 +68,7 @@ class Control:
         self.board = JobBoard()
         self.feed = EventFeed()
         self.page_names = PageNames(self.fs)
+        self.damage = Damage()
         self.paths = tuple(self.fs.absolute(each) for each in paths)
         self.folders: tuple[str, ...] = (self.fs.absolute(target),) if target else ()
         self._runs: dict[str, service.Running] = {}
@@ -107,9 +113,8 @@ class Control:
         """Look at everything now, in the calling thread."""
         with self._lock:
             running = frozenset(self._runs)
-        self._scan = scan(
-            self.paths, self.folders, fs=self.fs, max_depth=self.settings.discover.max_depth, running=running
-        )
+        seen = scan(self.paths, self.folders, fs=self.fs, max_depth=self.settings.discover.max_depth, running=running)
+        self._scan = Scan(self.damage.mark(seen.overview), seen.found)
         self._scanned += 1
         watched = {each.folder for each in self._scan.overview.instances}
         for folder in self.folders:
@@ -233,7 +238,13 @@ class Control:
         values = {"path": path, "target": target or "DIRECTORY"}
         if view is not None:
             values["instance"] = view.folder
-        return command_line(BY_ID[name], values) or ""
+        line = command_line(BY_ID[name], values) or ""
+        return f"{line} --recover" if view is not None and kind is not JobKind.VERIFY and self._is_dirty(view) else line
+
+    def _is_dirty(self, view: InstanceView) -> bool:
+        """Whether starting the instance recovers it first, which a command does only when told to."""
+        found = self.found(view.key)
+        return found is not None and found.state.value == State.DIRTY.value and not self.is_running(view.key)
 
     def backup(self, view: InstanceView, kind: JobKind, target: str | None) -> Job:
         """Back up an instance; one that does not run is started for it and stopped again."""
@@ -275,6 +286,7 @@ class Control:
                     self.feed.note(f"{where}: {finding.detail}", level=level)
 
             report = verify(path, monitor=monitor, fs=self.fs, on_finding=note)
+            self.damage.take(report)
             if seen > _FINDINGS_IN_FEED:
                 self.feed.note(f"{seen - _FINDINGS_IN_FEED:,} more findings", level=Level.WARN)
             return _report_text(report)
@@ -298,6 +310,8 @@ class Control:
         def ended(job: Job) -> None:
             name = view.name if view else ""
             if job.error is not None:
+                if job.error.code in _DAMAGE_CODES and job.error.path:
+                    self.damage.note(job.error.path, job.error.text)
                 self.feed.note(f"{kind.value} failed: {job.error.text}", instance=name, level=Level.ERROR)
             elif job.summary:
                 self.feed.note(job.summary, instance=name)

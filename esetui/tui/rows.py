@@ -84,6 +84,10 @@ def compose_row(
     return Strip(segments).crop(0, width)
 
 
+_LONGEST_WRAPPED = 1 << 16
+"""Characters of a text that are laid out: what stands in details is there in full, within reason."""
+
+
 def text_row(text: str, style: str, width: int, palette: Palette, base: Style) -> Strip:
     """Return a strip with one text."""
     return compose_row((Part(text, style, flex=True),), width, palette, base)
@@ -96,7 +100,7 @@ def wrap(text: str, width: int) -> list[str]:
         return lines
     for paragraph in text.split("\n"):
         line = ""
-        for word in safe(paragraph).split(" "):
+        for word in safe(paragraph, _LONGEST_WRAPPED).split(" "):
             candidate = f"{line} {word}" if line else word
             if cell_len(candidate) <= width:
                 line = candidate

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,15 +15,16 @@ from engine.monitor import Phase
 from esetui.jobs import Cancelled, JobBoard, JobKind, JobState
 from esetui.tui import words
 from esetui.tui.advice import ADVICE
+from esetui.tui.control import Control
 from esetui.tui.feed import EventFeed, EventFilter
 from esetui.tui.model import Level
-from esetui.watch import Watcher, is_network_path
+from esetui.watch import Watcher, is_network_path, tells_of_change
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from engine.monitor import Monitor
+    from esetui.demo import Demo
 
 
 def wait_for(ready: Callable[[], bool], timeout: float = 10.0) -> None:
@@ -155,3 +157,38 @@ def test_sizes_have_three_digits() -> None:
 def test_advice_is_for_events_that_exist_and_is_whole() -> None:
     assert {number for number in ADVICE if number not in EVENTS} == set()
     assert all(advice.meaning.endswith(".") and advice.action.endswith(".") for advice in ADVICE.values())
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "folder", "tells"),
+    [
+        ("opened", "/i/edb.log", False, False),
+        ("closed_no_write", "/i/edb.log", False, False),
+        ("modified", "/i", True, False),
+        ("modified", "/i/edb.log", False, True),
+        ("closed", "/i/edb.log", False, True),
+        ("created", "/i/edb00002.log", False, True),
+        ("deleted", "/i/edb.lock", False, True),
+        ("closed", "/i/edb.lock", False, False),
+        ("modified", "/i/edb.lock", False, False),
+    ],
+)
+def test_what_tells_of_a_change(kind: str, path: str, *, folder: bool, tells: bool) -> None:
+    assert tells_of_change(kind, path, folder=folder) is tells
+
+
+def test_a_scan_is_no_reason_for_the_next(demo: Demo) -> None:
+    """A console that nobody touches looks once, and not again because it looked."""
+    control = Control(demo.instances, target=demo.backup)
+    control.start_watching()
+    try:
+        wait_for(lambda: control.scans > 0)
+        time.sleep(1.0)
+        before = control.scans
+        time.sleep(2.0)
+        quiet = control.scans
+        assert quiet <= before + 1
+        (Path(demo.instances[0]) / "new.edb").write_bytes(b"x")
+        wait_for(lambda: control.scans > quiet)
+    finally:
+        assert control.close() == []

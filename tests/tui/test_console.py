@@ -13,7 +13,7 @@ from engine.info import database_info
 from esetui.actions import ACTIONS, BY_ID
 from esetui.jobs import JobState
 from esetui.tui.app import Console
-from esetui.tui.model import State
+from esetui.tui.model import Level, State
 
 if TYPE_CHECKING:
     from esetui.demo import Demo
@@ -261,3 +261,25 @@ async def test_copied_command_is_the_one_that_ran(console: Open, demo: Demo, mon
 def test_actions_of_the_table_are_all_there() -> None:
     missing = [action.id for action in ACTIONS if not hasattr(Console, f"do_{action.id}")]
     assert missing == []
+
+
+async def test_details_give_a_long_event_in_full(console: Open, demo: Demo) -> None:
+    """The line of the log ends at its pane; the details have every word and every string, also under a scroll bar."""
+    words = [f"{'x' * (3 + number % 9)}{number:03}" for number in range(400)]
+    async with console(demo, (120, 40)) as stage:
+        stage.control.feed.add(Level.ERROR, " ".join(words), event_id=217, strings=words[:40])
+        await stage.press("5", "end")
+        await stage.sees("event 217")
+        details = stage.app.main.details
+        width = details.scrollable_content_region.width
+        assert details.max_scroll_y > 0
+        seen = set()
+        for _ in range(100):
+            strips = [details.render_line(y).text for y in range(details.size.height)]
+            assert all(len(text) <= width for text in strips)
+            seen |= {part for text in strips for part in text.split()}
+            if details.scroll_offset.y >= details.max_scroll_y:
+                break
+            details.action_page(1)
+            await stage.pilot.pause(0.02)
+        assert set(words) - seen == set()

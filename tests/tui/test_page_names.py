@@ -140,4 +140,4 @@ async def test_named_at_80x24_too(console: Open, demo: Demo) -> None:
         await stage.press("4", "home")
         await stage.sees("from page 1: system root")
         await stage.press("1")
-        await stage.sees("not yet")
+        await stage.sees("to do")

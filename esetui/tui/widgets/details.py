@@ -49,11 +49,12 @@ class Details(RowList):
     def on_resize(self) -> None:
         """Wrap to the new width."""
         super().on_resize()
-        if self.size.width != self._width:
+        if self.scrollable_content_region.width != self._width:
             self._lay_out()
 
     def _lay_out(self) -> None:
-        self._width = self.size.width
+        # Without the scroll bar: what lies under it cannot be read.
+        self._width = self.scrollable_content_region.width
         lines = section_rows(self._sections, self._width)
         if self._strip is not None and self._strip.high:
             lines += [
