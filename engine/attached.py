@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from engine.env import Environment
-    from engine.files.base import File
+    from engine.files.base import Buffer, File
     from engine.format.dbheader import DatabaseHeader
 
 
@@ -77,6 +77,8 @@ class AttachedDatabase:
         self.consistent = consistent
         self.counters: Counters | None = None
         """Set while the pages are live; headers and attach lists follow it."""
+        self.reading = threading.Lock()
+        """Held while a piece of the file is read for a backup, and while pages are written."""
         self._last_owned_page = last_owned_page
         self._env = env
         self._file = file
@@ -133,6 +135,11 @@ class AttachedDatabase:
             if self._flush_map is not None:
                 self._flush_map = None
                 self.write_header()
+
+    def write_pages(self, offset: int, data: Buffer) -> None:
+        """Write whole pages; not while a backup reads a piece of the file, so that it never meets half a page."""
+        with self.reading:
+            self._file.write_at(offset, data)
 
     def pages_change(self) -> None:
         """Prepare for the first page that is written: a flush map would not describe the file any more."""

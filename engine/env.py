@@ -33,13 +33,19 @@ def _utc_now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """The outside of the engine.  `read_retry_delay` scales the sleeps between read retries (1.0 = 100 ms steps)."""
+    """The outside of the engine.
+
+    `read_retry_delay` scales the sleeps between read retries (1.0 = 100 ms steps).  `background`: what a running
+    instance does of its own accord is done by a thread; otherwise between the operations of its sessions, so that the
+    same calls always give the same files.
+    """
 
     fs: FileSystem = field(default_factory=RealFileSystem)
     now: Callable[[], datetime] = _utc_now
     sleep: Callable[[float], None] = time.sleep
     random_bytes: Callable[[int], bytes] = secrets.token_bytes
     read_retry_delay: float = 1.0
+    background: bool = True
 
     def hold(self, path: str) -> AbstractContextManager[object]:
         """Return the lock named by `path`, held; -1032 when another process has it.

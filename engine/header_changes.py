@@ -144,12 +144,18 @@ def restored(header: DatabaseHeader) -> DatabaseHeader:
 def generation_begun(header: DatabaseHeader, generation: int, created: LogTime, *, minimum: int) -> DatabaseHeader:
     """Return the header when log `generation`, created at `created`, has begun and recovery would start at `minimum`.
 
-    The range never starts before the log that holds the attach.
+    The range never starts before the log that holds the attach, and never moves back.
     """
-    lowest = max(minimum, header.lgpos_attach.generation)
+    lowest = max(minimum, header.lgpos_attach.generation, header.gen_min_required)
     return header.replace(
         gen_min_required=lowest, gen_min_consistent=lowest, **_gen_max_fields(header, generation, created)
     )
+
+
+def minimum_moved(header: DatabaseHeader, *, minimum: int) -> DatabaseHeader:
+    """Return the header when recovery would start in log `minimum` from now on."""
+    lowest = max(minimum, header.lgpos_attach.generation, header.gen_min_required)
+    return header.replace(gen_min_required=lowest, gen_min_consistent=lowest)
 
 
 def clean_shutdown(header: DatabaseHeader, *, position: LgPos, time: LogTime) -> DatabaseHeader:

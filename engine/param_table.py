@@ -120,27 +120,27 @@ _TABLE = r"""
     default options of JetCommitTransaction
 17 CircularLog b 0 0..1 I pre = honoured
     delete logs below the checkpoint automatically; forbids incremental backups
-18 DbExtensionSize i 256 1..M I any adv = tuning: a database is written at its final size
+18 DbExtensionSize i 256 1..M I any adv = honoured
     pages added when a database grows
 19 PageTempDBMin i 0 0..M I pre adv = holds: there is no temporary database
     initial pages of the temporary database
 20 PageFragment i 8 0..M I pre adv = tuning: extents are chosen when a database is built
     largest extent in pages that is still called a fragment
-23 CacheSizeMax i 2000000000 1..U G any adv = tuning: no page stays in memory
+23 CacheSizeMax i 2000000000 1..U G any adv = honoured
     ceiling of the cache in pages; not below CacheSizeMin
-24 CheckpointDepthMax i 20971520 0..U I any = holds: changes reach the database at once, the checkpoint follows
+24 CheckpointDepthMax i 20971520 0..U I any = honoured
     bytes of log between checkpoint and tip
 30 OutstandingIOMax i 1024 0..65536 G pre adv = tuning: reads and writes are few and large
     outstanding reads and writes
-31 StartFlushThreshold i 20000000 0..U G any adv = tuning: no page stays in memory
+31 StartFlushThreshold i 20000000 0..U G any adv = tuning: pages are written when they are due
     free buffers at which flushing starts; below StopFlushThreshold
-32 StopFlushThreshold i 40000000 0..U G any adv = tuning: no page stays in memory
+32 StopFlushThreshold i 40000000 0..U G any adv = tuning: pages are written when they are due
     free buffers at which flushing stops
 34 Recovery s on 0..259 I pre = honoured
     "on" is logging and crash recovery, "off" neither these nor backups; in any case of letters
 35 EnableOnlineDefrag g 65535 0..65535 I any = tuning: nothing is defragmented in the background
     what is defragmented online: 0 nothing, 2 databases, 4 space trees, FFFF everything
-41 CacheSize i 0 0..U G any adv = tuning: no page stays in memory
+41 CacheSize i 0 0..U G any adv = honoured
     present cache size in pages; setting it gives the target
 45 EnableIndexChecking i 1 0..2 I any = holds: indexes are neither used nor changed
     check the collation versions of indexes: 0 off, 1 on, 2 when a table is opened
@@ -158,7 +158,7 @@ _TABLE = r"""
     milliseconds to try again when access is denied
 54 EnableIndexCleanup b 1 0..1 I any = holds: indexes are neither used nor changed
     repair outdated index entries
-60 CacheSizeMin i 1 1..U G any adv = tuning: no page stays in memory
+60 CacheSizeMin i 1 1..U G any adv = honoured
     floor of the cache in pages; not above CacheSizeMax
 63 PreferredVerPages i 58 1..M I any adv = tuning: no version is ever kept
     preferred size of the version store in its pages

@@ -432,11 +432,12 @@ class TestDescribe:
         assert (cache.value, cache.default, cache.honoured, cache.process_wide, cache.advanced) == (
             5,
             2000000000,
-            False,
+            True,
             True,
             True,
         )
-        assert cache.reason == "no page stays in memory"
+        assert not cache.reason
+        assert found[Param.StartFlushThreshold].reason == "pages are written when they are due"
         assert found[Param.CircularLog].honoured
         assert found[Param.MaxCursors].honoured
         assert not found[Param.EnableRBS].settable

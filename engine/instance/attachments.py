@@ -19,8 +19,8 @@ Source: log reference 3.7, 6.5; jet-api reference 2.6, R43.
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack, suppress
-from typing import TYPE_CHECKING, Final
+from contextlib import ExitStack, contextmanager, suppress
+from typing import TYPE_CHECKING
 
 from engine import header_changes
 from engine.attached import AttachedDatabase
@@ -35,22 +35,20 @@ from engine.header_file import first_to_write, read_header_from
 from engine.instance.registry import REGISTRY
 from engine.session import AttachResult
 from engine.space import owned_pages
-from engine.store.pages import StorePages
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from engine.env import Environment
     from engine.events import EventLog
     from engine.files.base import File
     from engine.format.dbheader import DatabaseHeader, HeaderRead
     from engine.instance.keeper import LogKeeper
+    from engine.instance.live import LiveStore
     from engine.instance.registry import Member
     from engine.log.writer import LogWriter
     from engine.params import Parameters
-    from engine.store.journal import Journal
     from engine.types import LgPos, Signature
-
-DEFAULT_CACHE_BYTES: Final = 32 * 1024 * 1024
-"""Bytes of live pages of a database that are kept decoded."""
 
 
 class Attachments:
@@ -67,11 +65,9 @@ class Attachments:
         params: Parameters,
         keeper: LogKeeper,
         writer: LogWriter | None,
-        journal: Journal | None,
+        live: LiveStore | None,
     ) -> None:
-        self.pages: dict[int, StorePages] = {}
-        """The live pages of the databases that belong to the log, by number."""
-        self._journal = journal
+        self._live = live
         self._member = member
         self._env = env
         self._events = events
@@ -94,7 +90,7 @@ class Attachments:
             raise EseError.from_code(Err.FileAccessDenied, "not a regular file", path=path)
         if not stat.writable and not read_only:
             raise EseError.from_code(Err.DatabaseFileReadOnly, path=path)
-        with self._keeper.slot.changing_databases():
+        with self._changing():
             if self._keeper.find(path) is not None:
                 return AttachResult.ALREADY_ATTACHED
             dbid = self._keeper.free_dbid()
@@ -105,19 +101,20 @@ class Attachments:
                 undo.callback(REGISTRY.release_database, self._member, path)
                 database = self._open(path, dbid, undo, read_only=read_only, max_pages=max_pages)
                 position = self._enter(database, procid)
-                if self._journal is not None and not read_only:
-                    self.pages[dbid] = self._live(self._journal, database)
+                if self._live is not None and database.logged:
+                    self._live.open(database)
                 self._locks[dbid] = undo.pop_all()
         self._report(326, database, started, "" if position is None else f"lgposAttach = {position}")
         return AttachResult.ATTACHED
 
-    def _live(self, journal: Journal, database: AttachedDatabase) -> StorePages:
-        return StorePages(
-            journal,
-            database,
-            capacity=DEFAULT_CACHE_BYTES // database.page_size,
-            extension=self._params.db_extension_size,
-        )
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Surround an attach or detach: no backup begins, and upkeep keeps its hands off the files."""
+        with ExitStack() as held:
+            held.enter_context(self._keeper.slot.changing_databases())
+            if self._live is not None:
+                held.enter_context(self._live.upkeep.paused())
+            yield
 
     def _absolute(self, path: str) -> str:
         try:
@@ -280,7 +277,7 @@ class Attachments:
 
     def detach(self, path: str | None, *, procid: int) -> None:
         """Detach a database, or all: -505/-617 during a backup, -1203 not attached."""
-        with self._keeper.slot.changing_databases():
+        with self._changing():
             if path is None:
                 for database in self._keeper.attached():
                     self._detach(database, procid)
@@ -306,7 +303,9 @@ class Attachments:
     def _leave_log(self, writer: LogWriter, database: AttachedDatabase, procid: int) -> LgPos:
         with self._keeper.held_checkpoint():
             with writer.lock:
-                self._flush_pages(database)
+                # The pages are in the file before the log says that the database has everything.
+                if self._live is not None:
+                    self._live.flush(database)
                 position = writer.append(DetachDB.create(procid, database.dbid, database.path).pack())
                 # Not part of a generation that begins behind the record.
                 self._keeper.remove(database)
@@ -320,17 +319,6 @@ class Attachments:
                 writer.take_down(error)
                 raise
         return position
-
-    def _flush_pages(self, database: AttachedDatabase) -> None:
-        """Write what the file does not have; the log says afterwards that it has everything."""
-        pages = self.pages.get(database.dbid)
-        if pages is not None:
-            pages.flush()
-
-    def flush_all(self) -> None:
-        """Write every live page of every database."""
-        for pages in self.pages.values():
-            pages.flush()
 
     def finish(self, database: AttachedDatabase, position: LgPos) -> None:
         """Write the header of a database that is clean at `position` (DetachDB or ShutDownMark, flushed)."""
@@ -358,7 +346,6 @@ class Attachments:
 
     def release_all(self) -> None:
         """Close every file and give every lock up, without writing."""
-        self.pages.clear()
         for database in self._keeper.attached():
             self._keeper.remove(database)
         for dbid in list(self._locks):
@@ -366,7 +353,8 @@ class Attachments:
                 self._locks.pop(dbid).close()
 
     def _let_go(self, database: AttachedDatabase) -> None:
-        self.pages.pop(database.dbid, None)
+        if self._live is not None:
+            self._live.close(database)
         held = self._locks.pop(database.dbid, None)
         if held is not None:
             held.close()

@@ -26,6 +26,7 @@ from engine.format.lr import Init2, ShutDownMark, Term2
 from engine.instance.attachments import Attachments
 from engine.instance.backup_face import BackupFace
 from engine.instance.info import DatabaseInfo, InstanceInfo, LogInfo
+from engine.instance.live import LiveStore
 from engine.instance.opening import Folders
 from engine.instance.registry import REGISTRY, world_of
 from engine.instance.restoring import Restorer
@@ -34,7 +35,6 @@ from engine.instance.state import ATTACHED_STATES, InstanceState, refusal
 from engine.log.truncate import archives
 from engine.params import PROCESS, Param, Parameters, SharedParameters
 from engine.session import AttachResult, Session
-from engine.store.journal import Journal
 from engine.types import LGPOS_MIN, InitOptions, LgPos, TermOptions
 from engine.version import __version__
 
@@ -50,7 +50,6 @@ if TYPE_CHECKING:
     from engine.monitor import Monitor
     from engine.recovery.result import RecoveryResult
     from engine.restore.result import RestoreResult
-    from engine.store.pages import StorePages
     from engine.types import ProgressCallback, StrPath
 
 FIRST_PROCID = 5
@@ -116,7 +115,7 @@ class Instance(BackupFace):
         self.replaying = False
         self._resources = ExitStack()
         self.log_writer: LogWriter | None = None
-        self._journal: Journal | None = None
+        self._live: LiveStore | None = None
         self._keeper: LogKeeper | None = None
         self._attachments: Attachments | None = None
         self._names: LogNames | None = None
@@ -180,19 +179,11 @@ class Instance(BackupFace):
         return self.log_writer
 
     @property
-    def journal(self) -> Journal:
-        """The log for live work; -516 when logging is off, -1029 before init."""
-        if self._journal is None:
+    def live(self) -> LiveStore:
+        """What live work needs; -516 when logging is off, -1029 before init."""
+        if self._live is None:
             raise EseError.from_code(Err.NotInitialized if self._keeper is None else Err.LoggingDisabled)
-        return self._journal
-
-    def live_pages(self, path: StrPath) -> StorePages:
-        """Return the live pages of a database that is attached for writing; -1203 when it is not."""
-        found = self.keeper().find(self.env.fs.absolute(os.fspath(path)))
-        pages = None if found is None else self._running_attachments().pages.get(found.dbid)
-        if pages is None:
-            raise EseError.from_code(Err.DatabaseNotFound, path=os.fspath(path))
-        return pages
+        return self._live
 
     @property
     def log(self) -> LogInfo:
@@ -286,11 +277,10 @@ class Instance(BackupFace):
         self.replaying = False
         self._names, self._keeper, self.log_writer = starter.names, starter.keeper, starter.writer
         if starter.writer is not None:
-            self._journal = starter.keeper.journal = Journal(starter.writer)
+            self._live = LiveStore(self.env, self.events, self.params, starter.keeper, starter.writer)
         self._attachments = Attachments(
-            self, self.env, self.events, self.params, starter.keeper, starter.writer, self._journal
+            self, self.env, self.events, self.params, starter.keeper, starter.writer, self._live
         )
-        starter.keeper.live = self._attachments.pages
         try:
             if starter.writer is not None:
                 settings = starter.writer.dbms_param
@@ -439,7 +429,9 @@ class Instance(BackupFace):
             attachments.finish_all(None)
             return
         # The pages, and the log of them, are on the disk before the mark says so.
-        attachments.flush_all()
+        self.live.upkeep.end()
+        with writer.lock:
+            self.live.flush()
         position = writer.append(ShutDownMark().pack())
         # The mark is on the disk before a header names it.
         writer.flush(fill=True)
@@ -459,10 +451,12 @@ class Instance(BackupFace):
 
     def _release(self) -> None:
         """Close every file and give every lock up."""
+        if self._live is not None:
+            self._live.end()
         if self._attachments is not None:
             self._attachments.release_all()
         self._resources.close()
-        self.log_writer = self._keeper = self._attachments = self._journal = None
+        self.log_writer = self._keeper = self._attachments = self._live = None
         self._sessions.clear()
         self.folders = None
         self.database_paths.clear()

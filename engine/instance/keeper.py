@@ -25,7 +25,7 @@ from engine.log.truncate import delete_logs
 from engine.types import LgPos
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     from engine.attached import AttachedDatabase
     from engine.backup.slot import BackupSlot
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from engine.format.names import LogNames
     from engine.log.checkpoint_file import CheckpointFile
     from engine.store.journal import Journal
-    from engine.store.pages import StorePages
+    from engine.store.pages import PagePool
 
 SPARE_LOGS: Final = 2
 """Closed logs that circular logging keeps below the checkpoint."""
@@ -68,14 +68,18 @@ class LogKeeper:
         self.names = names
         self.circular = circular
         self.checkpoint: CheckpointFile | None = None
-        self.journal: Journal | None = None
-        self.live: Mapping[int, StorePages] = {}
-        """Live pages by database number."""
+        self._journal: Journal | None = None
+        self._pool: PagePool | None = None
+        self._on_generation: Callable[[], None] | None = None
         self._begun: list[tuple[LgPos, tuple[AttachInfo, ...]]] = []
         """First bytes of the generations of this run from the checkpoint on, and what was attached there."""
         self._databases: dict[int, AttachedDatabase] = {}
         self._holds = 0
         self._lock = threading.RLock()
+
+    def bind(self, journal: Journal, pool: PagePool, on_generation: Callable[[], None]) -> None:
+        """Say what the checkpoint must stay behind, and whom to tell of a new generation."""
+        self._journal, self._pool, self._on_generation = journal, pool, on_generation
 
     def attached(self) -> list[AttachedDatabase]:
         """Return the attached databases by number."""
@@ -143,14 +147,35 @@ class LogKeeper:
                 database.write_header()
             self._move_to(target)
             self.delete_old_logs()
+        if self._on_generation is not None:
+            self._on_generation()
+
+    def advance(self) -> None:
+        """Move the checkpoint as far as it may go: headers, checkpoint, old logs.  Called without the latch."""
+        if self._journal is None:
+            return
+        with self._journal.latch, self._lock:
+            target = self._target()
+            if target is None or target[0] <= self.checkpoint_position():
+                return
+            databases = self.logged()
+            for database in databases:
+                change = partial(header_changes.minimum_moved, minimum=target[0].generation)
+                database.change_header(change)
+        for database in databases:
+            # The header first: once the checkpoint has moved, older logs may go.
+            database.write_header()
+        with self._journal.latch, self._lock:
+            self._move_to(target)
+            self.delete_old_logs()
 
     def _target(self) -> tuple[LgPos, tuple[AttachInfo, ...]] | None:
         """Return the latest beginning of a generation that the checkpoint may move to, None to let it stay."""
         if self.checkpoint is None or self._holds:
             return None
-        bounds = [pages.oldest() for pages in self.live.values()]
-        if self.journal is not None:
-            bounds.append(self.journal.oldest())
+        bounds: list[LgPos | None] = []
+        if self._journal is not None and self._pool is not None:
+            bounds = [self._journal.oldest(), *(pages.oldest() for pages in self._pool.stores)]
         bound = min((each for each in bounds if each is not None), default=None)
         found = [each for each in self._begun[:-1] if bound is None or each[0] <= bound]
         return found[-1] if found else None

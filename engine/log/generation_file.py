@@ -6,6 +6,11 @@ same bytes, in the place behind it (its shadow).  The two are never in flight to
     first write of a segment    shadow, fsync, real, fsync
     writing it again            real, fsync, shadow, fsync
 
+When several segments go to the file at once, the shadow of the next one is in flight together with the real one of
+this: between them lies the finished shadow of this one, so either can be told apart from the other.
+
+    three new segments a b c    a's shadow, fsync, a + b's shadow, fsync, b + c's shadow, fsync, c, fsync
+
 Whatever a crash tears - the file system may keep any subset of the sectors of the write in flight - the other
 copy is whole: a torn real segment is restored from its shadow, and a torn shadow stands behind a segment that
 is right or behind nothing, and says nothing.  `engine.log.tail` clears such leftovers at the next start.
@@ -19,6 +24,8 @@ from typing import TYPE_CHECKING
 from engine.format.segment import SEGMENT_SIZE, build_segment
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from engine.files.base import File
     from engine.format.logheader import LogHeader
     from engine.types import LogTime
@@ -52,15 +59,34 @@ class GenerationFile:
             value ^= checksum
         return value
 
-    def store(self, segment: int, records: bytes | bytearray | memoryview, started: LogTime) -> None:
-        """Make the records of `segment` durable; the rest of the segment is zero, which reads as padding."""
-        block = build_segment(records, self.header.generation, segment, started)
-        places = [segment, segment + 1] if segment in self._checksums else [segment + 1, segment]
-        for place in places:
-            self._file.write_at(place * SEGMENT_SIZE, block)
+    def store(self, segments: Sequence[tuple[int, bytes | bytearray | memoryview, LogTime]]) -> None:
+        """Make neighbouring segments durable, given as (number, records, time of the first record).
+
+        The rest of a segment is zero, which reads as padding.  Only the first can be in the file already.
+        """
+        if not segments:
+            return
+        generation = self.header.generation
+        blocks = [
+            (number, build_segment(records, generation, number, started)) for number, records, started in segments
+        ]
+        first, block = blocks[0]
+        again = first in self._checksums
+        if not again:
+            self._file.write_at((first + 1) * SEGMENT_SIZE, block)
             # One copy must be whole on the disk before the other one is touched.
             self._file.fsync()
-        self._checksums[segment] = int.from_bytes(block[:8], "little")
+        for index, (number, real) in enumerate(blocks):
+            self._file.write_at(number * SEGMENT_SIZE, real)
+            if index + 1 < len(blocks):
+                self._file.write_at((number + 2) * SEGMENT_SIZE, blocks[index + 1][1])
+            # The same, for this segment and for the one that comes next.
+            self._file.fsync()
+            self._checksums[number] = int.from_bytes(real[:8], "little")
+        if again and len(blocks) == 1:
+            self._file.write_at((first + 1) * SEGMENT_SIZE, block)
+            # The shadow is whole before the segment is written another time.
+            self._file.fsync()
 
     def close(self) -> None:
         """Close the file; idempotent."""

@@ -5,7 +5,8 @@ Three things can be in flight when a process dies; each leaves its own trace:
     a segment written again, or for the first time     wrong, and its shadow behind it is right: the shadow
     behind its finished shadow                         takes its place (event 466)
     a shadow renewed behind its segment                wrong, and it names the segment before it, which is right
-    a shadow written ahead of its segment              wrong, behind a place that is still empty
+    a shadow written ahead of its segment              wrong, behind a place that is still empty, or behind the
+                                                       finished shadow of the segment before, itself not there yet
 
 The last two never were a segment of the log, nothing in them was acknowledged, and they are cleared.  Any other
 damage is one that no crash of a writer leaves: -501, events 552 and 465, and nothing is changed.
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from engine.files.base import FileSystem
 
 _ZEROS = bytes(SEGMENT_SIZE)
+_AHEAD = 3
+"""Places behind the last right segment at which a shadow can be ahead of two that are not there yet."""
 _LEFTOVERS = (FindingKind.SEGMENT_CORRUPT, FindingKind.CORRUPT_AFTER_EMPTY)
 
 
@@ -97,6 +100,12 @@ def _is_leftover(log: LogFile, scan: LogScan) -> bool:
         # The place behind the last right segment: it must name that segment, or it is a segment of its own.
         block = log.file.read_at(bad.offset, SEGMENT_SIZE)
         if bad.segment != last + 1 or SegmentHeader.unpack(block).position != LgPos(log.generation, last, 0):
+            return False
+    elif bad.segment == last + _AHEAD:
+        block = log.file.read_at((last + 2) * SEGMENT_SIZE, SEGMENT_SIZE)
+        header = SegmentHeader.unpack(block)
+        ahead = LgPos(log.generation, last + 1, 0)
+        if header.position != ahead or header.checksum != segment_checksum(block, last + 1):
             return False
     elif bad.segment != last + 2:
         return False

@@ -64,6 +64,9 @@ class LogOwner(Protocol):
 class LogWriter:
     """Appends to one log stream.  Safe from any thread; every method takes the lock.
 
+    `flush_to` does not hold it while it waits for the disk: others append meanwhile, and what they appended goes with
+    the next write.  One thread at a time writes to the file.
+
     After a failed write the writer is down: everything raises -510, as the state of the file is not known.
     """
 
@@ -98,6 +101,8 @@ class LogWriter:
         self._started = LogTime()
         self._stored = 0
         self._full: list[tuple[int, bytes, LogTime]] = []
+        self._io = threading.Lock()
+        """Held by who writes to the file; taken with `lock` held, never the other way round."""
         self._last_record = LgPos(file.header.generation, next_segment, 0)
         self._tip = self._last_record
 
@@ -264,6 +269,42 @@ class LogWriter:
                     self._place(NOP2.create(room).pack())
             self._write_out()
 
+    def flush_to(self, position: LgPos) -> None:
+        """Make the record at `position` durable, and whatever else is there by then.  Called without the lock.
+
+        Of several threads that wait, one writes for all.
+        """
+        while self._tip <= position:
+            with self.lock:
+                self.check()
+                work = self._take() if self._io.acquire(blocking=False) else None
+            if work is None:
+                # Somebody is writing: what this thread waits for is among it, or goes with the next write.
+                with self._io:
+                    continue
+            segments, tip = work
+            if not segments:
+                self._io.release()
+                return
+            error = None
+            try:
+                self._file.store(segments)
+                self._tip = tip
+            except EseError as caught:
+                # Nobody may write behind what has failed.
+                self._failure = error = caught
+            finally:
+                self._io.release()
+            if error is not None:
+                with self.lock:
+                    self._failure = None
+                    raise self._down(error, event_id=LOG_WRITE_FAILED) from error
+
+    @property
+    def unwritten(self) -> bool:
+        """Whether something was appended that is not on the disk."""
+        return bool(self._full) or len(self._payload) > self._stored
+
     def roll(self) -> None:
         """Close the current log and begin the next generation.  -519 at the last possible one."""
         with self.lock:
@@ -325,19 +366,24 @@ class LogWriter:
         self._payload = bytearray()
         self._stored = 0
 
-    def _write_out(self) -> None:
-        try:
-            while self._full:
-                segment, payload, started = self._full[0]
-                self._file.store(segment, payload, started)
-                self._full.pop(0)
-            if len(self._payload) > self._stored:
-                self._file.store(self._segment, self._payload, self._started)
-                self._stored = len(self._payload)
-        except EseError as error:
-            raise self._down(error, event_id=LOG_WRITE_FAILED) from error
+    def _take(self) -> tuple[list[tuple[int, bytes, LogTime]], LgPos]:
+        """Return what is to be written, and where the stream will end on the disk."""
+        segments, self._full = self._full, []
+        if len(self._payload) > self._stored:
+            segments.append((self._segment, bytes(self._payload), self._started))
+            self._stored = len(self._payload)
         offset = SEGMENT_HEADER_SIZE + len(self._payload) if self._payload else 0
-        self._tip = LgPos(self.generation, self._segment, offset)
+        return segments, LgPos(self.generation, self._segment, offset)
+
+    def _write_out(self) -> None:
+        with self._io:
+            self.check()
+            segments, tip = self._take()
+            try:
+                self._file.store(segments)
+            except EseError as error:
+                raise self._down(error, event_id=LOG_WRITE_FAILED) from error
+            self._tip = tip
 
     def _roll(self) -> None:
         generation = self.generation + 1

@@ -64,7 +64,9 @@ class Journal:
     # Appending.
 
     def note(self, record: lr.Record) -> LgPos:
-        """Append a record that changes no page; its position."""
+        """Append a record that changes no page; its position.  -529 for what begins new work when the disk is full."""
+        if self.writer.disk_full and isinstance(record, _NEW_WORK):
+            raise self._full()
         position = self.writer.append(record.pack())
         handler = _TRANSACTIONS.get(type(record))
         if handler is not None:
@@ -74,8 +76,11 @@ class Journal:
     def do(self, pages: StorePages, record: lr.PageRecord | lr.NewPage, begin0: LgPos | None) -> Applied:
         """Append a record and apply it.  `begin0`: of the transaction it belongs to; None for work of the system.
 
-        The record must fit its page: -510 and what the page said when it did not.
+        The record must fit its page: -510 and what the page said when it did not.  -529 when the log disk is full: the
+        reserve logs are for taking back and for ending.
         """
+        if self.writer.disk_full:
+            raise self._full()
         position = self.writer.append(record.pack())
         pages.stamp(position, begin0 or position)
         try:
@@ -104,6 +109,8 @@ class Journal:
         first = records[0]
         if not isinstance(first, lr.PageRecord):
             raise EseError.from_code(Err.InternalError, "a macro begins with a page operation")
+        if self.writer.disk_full:
+            raise self._full()
         dbtime, append = first.dbtime, self.writer.append
         began = append(lr.MacroBegin(procid, dbtime).pack())
         # A generation that begins in the middle of the macro must leave the checkpoint before it.
@@ -122,12 +129,20 @@ class Journal:
         finally:
             self._macro = None
 
+    def _full(self) -> EseError:
+        return EseError.from_code(Err.LogDiskFull, path=self.writer.folder)
+
     # Durability.
 
     def wait_durable(self, position: LgPos) -> None:
         """Return when the record at `position` is on the disk.  Called without the latch; -510 when it cannot be."""
         if self.writer.tip <= position:
-            self.writer.flush()
+            self.writer.flush_to(position)
+
+    def flush_lazy(self) -> None:
+        """Make durable what nobody waits for.  Called without the latch."""
+        if self.writer.unwritten:
+            self.writer.flush_to(self.writer.last_record)
 
     def oldest(self) -> LgPos | None:
         """Return where the oldest transaction begins whose end is not on the disk; None when there is none."""
@@ -167,6 +182,9 @@ class Journal:
             del self._open[procid]
             self._committed.append((position, found.begin0))
 
+
+_NEW_WORK: Final = (lr.Begin0, lr.Begin, lr.ExtendDB)
+"""Records that change no page and are refused when the log disk is full."""
 
 _TRANSACTIONS: dict[type[lr.Record], Callable[[Journal, LgPos, lr.Record], None]] = {
     lr.Begin0: Journal._begin0,  # type: ignore[dict-item]  # noqa: SLF001 - the class's own table

@@ -5,7 +5,7 @@ where the transaction began that changed it first (recovery would have to start 
 it) and which record changed it last (that one must be on the disk before the page is).
 
 Pages leave memory only in `maintain`, never while an operation loads others: a page that an operation has in its hand
-stays the page that counts.
+stays the page that counts.  All databases of an instance share one `PagePool`, whose limit is the size of the cache.
 
 A before-image is *pinned* to the page of its change until it is in the log or its transaction has ended.  When the page
 is written first, its UndoInfo records are logged before it.
@@ -16,6 +16,7 @@ Source: log reference 5.2, 6.3, 6.7; database reference 2.2.
 from __future__ import annotations
 
 from collections import OrderedDict
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final, Protocol
 
 from engine.errors import Err, EseError
@@ -26,12 +27,17 @@ from engine.pages.source import read_verified
 from engine.types import LGPOS_MIN
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from engine.attached import AttachedDatabase
     from engine.store.journal import Journal
     from engine.types import LgPos
 
-DEFAULT_CACHE_PAGES: Final = 4096
-"""Pages kept decoded unless told otherwise."""
+DEFAULT_CACHE_BYTES: Final = 64 * 1024 * 1024
+"""Bytes of pages that are kept decoded unless the parameters say otherwise."""
+
+FEWEST_PAGES: Final = 64
+"""Pages that the cache holds whatever the parameters say: what one operation may need at once, and some."""
 
 GROW_AHEAD: Final = 16
 """Pages by which the file is longer than what is owned after it grew."""
@@ -40,6 +46,8 @@ _UNREADABLE: Final = frozenset(
     (Err.ReadVerifyFailure, Err.ReadPgnoVerifyFailure, Err.PageNotInitialized, Err.FileIOBeyondEOF)
 )
 _FLUSH_TYPES: Final = 3
+_LONGEST_WRITE: Final = 1024 * 1024
+"""Bytes that go to the file in one piece."""
 
 
 class BeforeImage(Protocol):
@@ -63,19 +71,38 @@ class _Dirty:
         self.last = last
 
 
+class PagePool:
+    """The room that the live pages of all databases of an instance share; `limit` in pages."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = max(FEWEST_PAGES, limit)
+        self.count = 0
+        self.stores: list[StorePages] = []
+
+    @property
+    def dirty(self) -> int:
+        """Number of pages that are ahead of their files."""
+        return sum(each.dirty_pages for each in self.stores)
+
+    def shrink(self) -> None:
+        """Let pages go, those not used for longest, of the database that has most; changed ones are written."""
+        surplus = self.count - self.limit * 3 // 4
+        while surplus > 0:
+            largest = max(self.stores, key=lambda each: each.kept_pages)
+            going = min(surplus, max(1, largest.kept_pages // 2))
+            largest.evict(going)
+            surplus -= going
+
+
 class StorePages:
-    """The live pages of one attached database.  Every method is called with the journal's latch held.
+    """The live pages of one attached database.  Every method but `sync` is called with the journal's latch held.
 
     `dbtime_last` and `objid_last` are the last numbers given out; `last_page` is the last page the database owns.
+    `extension` is the number of pages by which the database grows, or a multiple of it.
     """
 
     def __init__(
-        self,
-        journal: Journal,
-        database: AttachedDatabase,
-        *,
-        capacity: int = DEFAULT_CACHE_PAGES,
-        extension: int = 1,
+        self, journal: Journal, database: AttachedDatabase, pool: PagePool | None = None, *, extension: int = 1
     ) -> None:
         self.journal = journal
         self.database = database
@@ -85,14 +112,17 @@ class StorePages:
         self.last_page = database.last_owned_page
         self.dbtime_last = database.header.dbtime_dirtied
         self.objid_last = database.header.objid_last
-        self._capacity = max(16, capacity)
+        self.pool = PagePool(DEFAULT_CACHE_BYTES // self.page_size) if pool is None else pool
         self._extension = extension
         self._pages: OrderedDict[int, MutablePage] = OrderedDict()
         self._dirty: dict[int, _Dirty] = {}
         self._written: LgPos | None = None
         """Where recovery would have to start for pages that were written since the file was last made durable."""
+        self._syncing: LgPos | None = None
+        """The same for pages that are being made durable right now."""
         self._images: dict[int, list[BeforeImage]] = {}
         self._begin0 = self._position = LGPOS_MIN
+        self.pool.stores.append(self)
         database.counters = self
 
     # PageStore.
@@ -105,6 +135,7 @@ class StorePages:
             return page
         page = MutablePage.decode(read_verified(self.database.file, pgno, self.page_size), pgno, path=self.path)
         self._pages[pgno] = page
+        self.pool.count += 1
         return page
 
     def peek(self, pgno: int) -> MutablePage | None:
@@ -118,6 +149,8 @@ class StorePages:
 
     def put(self, page: MutablePage) -> None:
         """Take a page that was built anew."""
+        if page.pgno not in self._pages:
+            self.pool.count += 1
         self._pages[page.pgno] = page
         self._pages.move_to_end(page.pgno)
         self.changed(page)
@@ -169,6 +202,7 @@ class StorePages:
             file.preallocate(size)
         position = self.journal.note(lr.ExtendDB(self.dbid, last))
         self.last_page = last
+        self._written = position if self._written is None else min(self._written, position)
         self.database.resized(position)
         return first, count
 
@@ -187,54 +221,131 @@ class StorePages:
         if not images:
             del self._images[version.pgno]
 
-    # Writing.
+    # Room.
+
+    @property
+    def kept_pages(self) -> int:
+        """Number of pages in memory."""
+        return len(self._pages)
 
     @property
     def dirty_pages(self) -> int:
         """Number of pages that are ahead of the file."""
         return len(self._dirty)
 
+    def maintain(self) -> None:
+        """Do what is due between operations, when no page is in anybody's hand: keep the cache in its limit."""
+        if self.pool.count > self.pool.limit:
+            self.pool.shrink()
+
+    def evict(self, count: int) -> None:
+        """Let go of the `count` pages that were not used for longest; changed ones are written first."""
+        going = [pgno for pgno, _ in zip(self._pages, range(count), strict=False)]
+        self._write_now([pgno for pgno in going if pgno in self._dirty])
+        for pgno in going:
+            del self._pages[pgno]
+        self.pool.count -= len(going)
+
+    # Writing.
+
     def oldest(self) -> LgPos | None:
         """Return where recovery would have to start for the pages in memory; None when the file has everything."""
-        found = [mark.first for mark in list(self._dirty.values())]
-        if self._written is not None:
-            found.append(self._written)
+        found = [mark.first for mark in self._dirty.values()]
+        found += [each for each in (self._written, self._syncing) if each is not None]
         return min(found, default=None)
 
+    def due(self, before: LgPos, most: int) -> list[int]:
+        """Return up to `most` pages for which recovery would have to start before the position given."""
+        found: list[int] = []
+        for pgno, mark in self._dirty.items():
+            if mark.first < before:
+                found.append(pgno)
+                if len(found) == most:
+                    break
+        return found
+
+    def log_images(self, pgnos: Iterable[int]) -> LgPos:
+        """Log what undoes the changes of pages; the position that must be durable before they are written."""
+        newest = LGPOS_MIN
+        for pgno in pgnos:
+            mark = self._dirty[pgno]
+            for image in self._images.pop(pgno, ()):
+                mark.last = self.journal.note(image.undo_info())
+            newest = max(newest, mark.last)
+        return newest
+
+    def write(self, pgnos: Iterable[int]) -> int:
+        """Write those of the pages that may be: changed, and log and before-images are on the disk.  Their number."""
+        tip, dirty = self.journal.writer.tip, self._dirty
+        ready = sorted(p for p in pgnos if p in dirty and dirty[p].last < tip and p not in self._images)
+        if not ready:
+            return 0
+        self.database.pages_change()
+        for run in _runs(ready, max(1, _LONGEST_WRITE // self.page_size)):
+            data = [self._encoded(pgno) for pgno in run]
+            self.database.write_pages(
+                page_offset(run[0], self.page_size), data[0] if len(data) == 1 else b"".join(data)
+            )
+            for pgno in run:
+                first = dirty.pop(pgno).first
+                self._written = first if self._written is None else min(first, self._written)
+        return len(ready)
+
     def flush(self) -> None:
-        """Write every changed page in page order and make the file durable.  The log first: errors of the log."""
-        self._write(sorted(self._dirty))
-        if self._written is not None:
+        """Write every changed page and make the file durable.  The log first: errors of the log."""
+        self._write_now(list(self._dirty))
+        if self._written is not None or self._syncing is not None:
             # What follows - a clean header, a checkpoint - says that the file has these pages.
             self.database.file.fsync()
             self._written = None
 
-    def maintain(self) -> None:
-        """Keep within the capacity: called between operations, when no page is in anybody's hand."""
-        if len(self._pages) <= self._capacity:
-            return
-        surplus = len(self._pages) - self._capacity * 3 // 4
-        going = [pgno for pgno, _ in zip(self._pages, range(surplus), strict=False)]
-        self._write(sorted(pgno for pgno in going if pgno in self._dirty))
-        for pgno in going:
-            del self._pages[pgno]
+    def sync(self) -> None:
+        """Make what was written durable; called without the latch, by one thread at a time."""
+        latch = self.journal.latch
+        with latch:
+            if self._written is None:
+                return
+            self._syncing, self._written = self._written, None
+        try:
+            # The pages are on the disk before a checkpoint passes the records that changed them.
+            self.database.file.fsync()
+        except EseError:
+            with latch:
+                self._written = min(each for each in (self._written, self._syncing) if each is not None)
+                self._syncing = None
+            raise
+        with latch:
+            self._syncing = None
 
-    def _write(self, pgnos: list[int]) -> None:
-        """Write pages: first what undoes their changes into the log, then the log to the disk, then the pages."""
-        if not pgnos:
-            return
-        for pgno in pgnos:
-            for image in self._images.pop(pgno, ()):
-                self._dirty[pgno].last = self.journal.note(image.undo_info())
-        newest = max(self._dirty[pgno].last for pgno in pgnos)
-        if self.journal.writer.tip <= newest:
+    def close(self) -> None:
+        """Give up the pages in memory; idempotent."""
+        self.pool.count -= len(self._pages)
+        self._pages.clear()
+        self._dirty.clear()
+        if self in self.pool.stores:
+            self.pool.stores.remove(self)
+
+    def _write_now(self, pgnos: list[int]) -> None:
+        newest = self.log_images(pgnos)
+        if pgnos and self.journal.writer.tip <= newest:
             self.journal.writer.flush()
-        self.database.pages_change()
-        for pgno in pgnos:
-            page = self._pages[pgno]
-            # Every write steps the page's write counter, as the engine does.
-            step = (page.flags & PageFlags.FLUSH_TYPE) >> FLUSH_TYPE_SHIFT
-            page.flags = page.flags & ~PageFlags.FLUSH_TYPE | (step % _FLUSH_TYPES + 1) << FLUSH_TYPE_SHIFT
-            self.database.file.write_at(page_offset(pgno, self.page_size), page.encode())
-            first = self._dirty.pop(pgno).first
-            self._written = first if self._written is None else min(first, self._written)
+        self.write(pgnos)
+
+    def _encoded(self, pgno: int) -> bytearray:
+        """Return the bytes of a page; every write steps the page's write counter, as the engine does."""
+        page = self._pages[pgno]
+        step = (page.flags & PageFlags.FLUSH_TYPE) >> FLUSH_TYPE_SHIFT
+        page.flags = page.flags & ~PageFlags.FLUSH_TYPE | (step % _FLUSH_TYPES + 1) << FLUSH_TYPE_SHIFT
+        return page.encode()
+
+
+def _runs(pgnos: list[int], longest: int) -> Iterator[list[int]]:
+    """Yield ascending page numbers as runs of neighbours."""
+    run = pgnos[:1]
+    for before, pgno in pairwise(pgnos):
+        if pgno != before + 1 or len(run) == longest:
+            yield run
+            run = []
+        run.append(pgno)
+    if run:
+        yield run

@@ -21,6 +21,7 @@ from engine.pages.source import FilePages
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from engine.attached import AttachedDatabase
     from engine.files.base import FileSystem
     from engine.log.records import LogRecord
     from engine.store.journal import Journal
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 FOLDER = "/i"
 PATH = "/i/a.edb"
 TABLE = "Rows"
+MARKS = "Marks"
 
 
 class Clock:
@@ -46,7 +48,8 @@ class Clock:
 class Live:
     """An instance with `a.edb` attached.
 
-    `a.edb` holds the table Rows (Id LONG, primary key; Name TEXT) with as many rows as it was made with.  `end` stops
+    `a.edb` holds the table Rows (Id LONG, primary key; Name TEXT) with as many rows as it was made with, and Marks, for
+    records written by hand (Id LONG, primary key; Value LONG, the same number; Text TEXT), with as many.  `end` stops
     clean, `crash` loses the power, `killed` ends the process only; both give the disk as the next start finds it, and
     `recovered` is a new `Live` on it, after recovery.
     """
@@ -55,6 +58,7 @@ class Live:
     fs: FileSystem | None = None
     page_size: int = 4096
     settings: dict[str, Any] = field(default_factory=dict)
+    background: bool = False
     clock: Clock = field(default_factory=Clock)
     instance: Instance = field(init=False)
 
@@ -63,18 +67,25 @@ class Live:
 
     def start(self) -> None:
         settings: dict[str, Any] = {"path": FOLDER, "log_file_size": 64, "page_size": self.page_size} | self.settings
-        self.instance = Instance(env=Environment(fs=self.fs or self.disk, now=self.clock), **settings)
+        self.instance = Instance(
+            env=Environment(fs=self.fs or self.disk, now=self.clock, background=self.background), **settings
+        )
         self.instance.init()
         self.session = self.instance.session()
         self.session.attach(PATH)
 
     @property
+    def database(self) -> AttachedDatabase:
+        (found,) = self.instance.attached()
+        return found
+
+    @property
     def journal(self) -> Journal:
-        return self.instance.journal
+        return self.instance.live.journal
 
     @property
     def pages(self) -> StorePages:
-        return self.instance.live_pages(PATH)
+        return self.instance.live.find(self.database)
 
     def crash(self, policy: CrashPolicy = CrashPolicy.DROP_ALL, seed: int = 0) -> CrashFileSystem:
         """Return the disk as it is found after the power has failed; this instance is given up."""
@@ -84,7 +95,8 @@ class Live:
 
     def recovered(self, policy: CrashPolicy = CrashPolicy.DROP_ALL, seed: int = 0) -> Live:
         """Crash, recover, attach again."""
-        return Live(self.crash(policy, seed), page_size=self.page_size, settings=self.settings, clock=self.clock)
+        disk = self.crash(policy, seed)
+        return Live(disk, None, self.page_size, self.settings, self.background, self.clock)
 
     def killed(self) -> Live:
         """End the process without any end, recover, attach again."""
@@ -133,6 +145,12 @@ def built(rows: int = 0, page_size: int = 4096) -> CrashFileSystem:
             primary=Index("pk", ("Id",)),
             rows=({"Id": number, "Name": f"name {number}"} for number in range(rows)),
         )
+        build.add_table(
+            MARKS,
+            [Column("Id", ColumnType.LONG), Column("Value", ColumnType.LONG), Column("Text", ColumnType.TEXT)],
+            primary=Index("pk", ("Id",)),
+            rows=({"Id": number, "Value": number, "Text": f"number {number}"} for number in range(rows)),
+        )
     disk.sync_all()
     return disk
 
@@ -142,8 +160,9 @@ def new_live() -> Iterator[Callable[..., Live]]:
     """Return a function that starts a `Live`: `rows` in the table, `page_size`, and settings of the instance."""
     made: list[Live] = []
 
-    def start(rows: int = 0, page_size: int = 4096, **settings: Any) -> Live:
-        made.append(Live(built(rows, page_size), page_size=page_size, settings=settings))
+    def start(rows: int = 0, page_size: int = 4096, *, background: bool = False, **settings: Any) -> Live:
+        disk = built(rows, page_size)
+        made.append(Live(disk, page_size=page_size, settings=settings, background=background))
         return made[-1]
 
     yield start

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import struct
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -11,84 +10,12 @@ from engine.errors import Err, EseError
 from engine.files.crash import CrashPolicy
 from engine.format import lr
 from engine.types import LgPos
+from tests.store.by_hand import PROCID, Writer, values
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.store.conftest import Live
-
-PROCID = 9
-_UNIQUE, _VERSIONED = lr.NodeFlags.UNIQUE, lr.NodeFlags.VERSIONED
-
-
-class Writer:
-    """A transaction written record by record, on a table that fits one page."""
-
-    def __init__(self, live: Live, trx: int = 4) -> None:
-        self.live, self.trx = live, trx
-        self.root, self.objid = live.root()
-        with live.journal.latch:
-            self.begin0 = live.journal.note(lr.Begin0(PROCID, 1 << 4, trx))
-        self.rceid = 2 * trx
-
-    def _node(self, dbtime_before: int, line: int) -> tuple[Any, ...]:
-        self.rceid += 2
-        dbtime = self.live.pages.next_dbtime()
-        where = (PROCID, self.live.pages.dbid, self.root, dbtime, dbtime_before, self.trx, 1, line)
-        return (*where, int(_UNIQUE | _VERSIONED), self.rceid, self.root, self.objid)
-
-    def insert(self, number: int) -> None:
-        """Insert a row behind the last one: a copy of the first with another Id."""
-        live = self.live
-        with live.journal.latch:
-            page = live.pages.load(self.root)
-            data = bytearray(page.data(0))
-            struct.pack_into("<i", data, 4, number)
-            key = b"\x7f" + struct.pack(">I", number + 0x80000000)
-            prefix, suffix = page.compress(key)
-            fields = self._node(page.dbtime, page.line_count)
-            record = lr.Insert._make((*fields, key[:prefix], suffix, bytes(data)))
-            applied = live.journal.do(live.pages, record, self.begin0)
-            assert applied.due
-
-    def replace(self, line: int, number: int) -> Image:
-        """Give a row another Id in its data only, and pin what it was."""
-        live = self.live
-        with live.journal.latch:
-            page = live.pages.load(self.root)
-            before = page.data(line)
-            data = bytearray(before)
-            struct.pack_into("<i", data, 4, number)
-            fields = self._node(page.dbtime, line)
-            record = lr.Replace._make((*fields, len(before), len(data), bytes(data)))
-            applied = live.journal.do(live.pages, record, self.begin0)
-            assert applied.before == before
-            image = Image(self.root, record, page.key(line), before)
-            live.pages.pin_image(image)
-            return image
-
-    def commit(self) -> LgPos:
-        with self.live.journal.latch:
-            position = self.live.journal.note(lr.Commit0(PROCID, 0, self.trx + 4))
-        self.live.journal.wait_durable(position)
-        return position
-
-
-class Image:
-    def __init__(self, pgno: int, record: lr.Replace, key: bytes, before: bytes) -> None:
-        self.pgno, self.record, self.key, self.before = pgno, record, key, before
-
-    def undo_info(self) -> lr.UndoInfo:
-        flags = int(_UNIQUE)
-        mine = self.record
-        nil = lr.DBTIME_NIL
-        head = (mine.procid, mine.dbid, self.pgno, nil, nil, mine.trx_begin0, mine.level, 0, flags, mine.rceid)
-        size = len(self.before)
-        return lr.UndoInfo(*head, mine.pgno_fdp, mine.objid_fdp, lr.Oper.REPLACE, size, 0, self.key, b"", self.before)
-
-
-def ids(live: Live) -> list[int]:
-    return [row["Id"] for row in live.rows()]
 
 
 def test_a_commit_is_there_after_a_crash(new_live: Callable[..., Live]) -> None:
@@ -100,7 +27,7 @@ def test_a_commit_is_there_after_a_crash(new_live: Callable[..., Live]) -> None:
     again = live.recovered()
     assert again.pages.dirty_pages == 0
     again.end()
-    assert ids(again) == [0, 5, 6, 7]
+    assert values(again) == [0, 5, 6, 7]
     assert again.findings() == []
 
 
@@ -111,7 +38,7 @@ def test_what_was_not_committed_is_taken_back(new_live: Callable[..., Live]) -> 
     live.journal.writer.flush()
     again = live.recovered()
     again.end()
-    assert ids(again) == [0]
+    assert values(again) == [0]
     assert "Undo" in [each.record.type.name for each in again.records()]
 
 
@@ -122,7 +49,7 @@ def test_a_commit_that_was_not_waited_for_may_be_lost(new_live: Callable[..., Li
     live.journal.note(lr.Commit0(PROCID, 0, 8))
     again = live.recovered()
     again.end()
-    assert ids(again) == [0]
+    assert values(again) == [0]
 
 
 def test_a_clean_end_writes_the_pages(new_live: Callable[..., Live]) -> None:
@@ -134,7 +61,7 @@ def test_a_clean_end_writes_the_pages(new_live: Callable[..., Live]) -> None:
     in_memory = live.pages.load(writer.root)
     dbtime = live.pages.dbtime_last
     live.end()
-    assert ids(live) == [0, 5]
+    assert values(live) == [0, 5]
     assert live.page(writer.root).full() == in_memory.full()
     assert live.findings() == []
     again = live.recovered()
@@ -154,7 +81,7 @@ def test_no_page_is_written_before_its_log(new_live: Callable[..., Live]) -> Non
     # The page is in the file with an open transaction: undo finds the row there.
     again = live.recovered()
     again.end()
-    assert ids(again) == [0]
+    assert values(again) == [0]
     assert again.findings() == []
 
 
@@ -166,7 +93,7 @@ def test_a_before_image_is_logged_before_its_page(new_live: Callable[..., Live])
     assert [each.record.type.name for each in live.records()][-2:] == ["Replace", "UndoInfo"]
     again = live.recovered()
     again.end()
-    assert ids(again) == [0, 1, 2]
+    assert values(again) == [0, 1, 2]
 
 
 def test_a_before_image_that_was_let_go_is_not_logged(new_live: Callable[..., Live]) -> None:
@@ -179,7 +106,7 @@ def test_a_before_image_that_was_let_go_is_not_logged(new_live: Callable[..., Li
     live.pages.flush()
     assert "UndoInfo" not in [each.record.type.name for each in live.records()]
     live.end()
-    assert ids(live) == [0, 77, 2]
+    assert values(live) == [0, 77, 2]
 
 
 def test_the_checkpoint_stays_before_what_recovery_needs(new_live: Callable[..., Live]) -> None:
@@ -198,7 +125,7 @@ def test_the_checkpoint_stays_before_what_recovery_needs(new_live: Callable[...,
     log.roll()
     assert keeper.checkpoint_position() == LgPos(3, 1, 0), "the page is not written"
     again = ended(live)
-    assert ids(again) == [0, 5]
+    assert values(again) == [0, 5]
 
 
 def ended(live: Live) -> Live:
@@ -225,7 +152,7 @@ def test_written_pages_let_the_checkpoint_go(new_live: Callable[..., Live]) -> N
     assert keeper.checkpoint_position() == LgPos(4, 1, 0)
     header = keeper.attached()[0].header
     assert (header.gen_min_required, header.gen_max_required) == (4, 5)
-    assert ids(ended(live)) == [0, 5]
+    assert values(ended(live)) == [0, 5]
 
 
 def test_the_file_grows_and_the_log_says_so(new_live: Callable[..., Live]) -> None:
@@ -281,5 +208,5 @@ def test_flushes_and_crashes_of_every_kind(new_live: Callable[..., Live], policy
             live.journal.writer.flush()
             live = live.recovered(policy, round_)
     live.end()
-    assert ids(live) == expected
+    assert values(live) == expected
     assert live.findings() == []
