@@ -22,13 +22,14 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from enum import IntFlag
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from engine.errors import Err
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from engine.errors import EseError
     from engine.format.page import Buffer, Page
 
 _WORD = struct.Struct("<H")
@@ -54,6 +55,17 @@ _HAS_SPACE_HEADER: Final = 0x01
 _HAS_AUTO_INCREMENT: Final = 0x02
 _POOL_BIT: Final = 0x80
 _MOST_IMPLICIT_PAGES: Final = 32
+
+
+class HasExternalHeader(Protocol):
+    """A page, read or decoded for change, whose external header can be understood."""
+
+    @property
+    def external_header(self) -> Buffer:
+        """The bytes of tag 0."""
+
+    def error(self, code: int, detail: str) -> EseError:
+        """Return an error of this page."""
 
 
 class NodeFlags(IntFlag):
@@ -250,7 +262,7 @@ class RootHeader:
     rest: bytes = b""
 
     @classmethod
-    def of(cls, page: Page) -> RootHeader:
+    def of(cls, page: HasExternalHeader) -> RootHeader:
         """Read it from a root page; -1206 when it is missing or too short."""
         data = page.external_header
         if len(data) == SPACE_HEADER_SIZE:
@@ -319,7 +331,7 @@ EMPTY_SPLIT_BUFFER: Final = bytes(_SPLIT_BUFFER.size)
 """External header of an OE or AE root without reserve."""
 
 
-def split_buffers(page: Page) -> tuple[Extent, ...]:
+def split_buffers(page: HasExternalHeader) -> tuple[Extent, ...]:
     """Return the reserves kept in the root of an OE or AE tree: none, one or two extents; -1206 for another length."""
     data = page.external_header
     if not data:

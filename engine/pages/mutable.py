@@ -46,6 +46,7 @@ class MutablePage:
     """
 
     __slots__ = (
+        "_keys",
         "_nodes",
         "_reserved",
         "_tag_nibble",
@@ -76,6 +77,8 @@ class MutablePage:
         self.uncommitted_free = 0
         self.external = b""
         self._nodes: list[Node] = []
+        self._keys: list[bytes] | None = None
+        """Whole keys in order, made by the first search and kept by every change from then on."""
         self._reserved: list[bytes] = []
         self._tag_nibble = 0
         self.used = 0
@@ -143,6 +146,11 @@ class MutablePage:
         return len(self._nodes)
 
     @property
+    def external_header(self) -> bytes:
+        """The external header (tag 0), by the name that a read page has for it."""
+        return self.external
+
+    @property
     def compresses(self) -> bool:
         """Whether keys may use the external header as a prefix."""
         return not self.flags & _NEVER_COMPRESSED and bool(self.external)
@@ -168,6 +176,16 @@ class MutablePage:
         """Return the data of node `line`."""
         return self.node(line)[3]
 
+    def keys(self) -> list[bytes]:
+        """Return the whole keys in order, for searches; the list lives on and is not the caller's to change."""
+        keys = self._keys
+        if keys is None:
+            external = self.external
+            self._keys = keys = [
+                external[:prefix] + suffix if prefix else suffix for _, prefix, suffix, _ in self._nodes
+            ]
+        return keys
+
     def full(self) -> list[tuple[int, bytes, bytes]]:
         """Return every node as (flags, whole key, data)."""
         external = self.external
@@ -186,7 +204,9 @@ class MutablePage:
             raise self.error(Err.NodeCorrupted, f"{prefix} of {len(self.external)} prefix bytes")
         node = (flags, prefix, suffix, data)
         self._nodes.insert(line, node)
-        self.used += _cost(node)
+        if self._keys is not None:
+            self._keys.insert(line, self.external[:prefix] + suffix if prefix else suffix)
+        self.used += (8 if prefix else 6) + len(suffix) + len(data)
         self._must_fit()
 
     def insert_key(self, line: int, flags: int, key: bytes, data: bytes) -> None:
@@ -198,6 +218,8 @@ class MutablePage:
         """Take node `line` out."""
         self.used -= _cost(self.node(line))
         del self._nodes[line]
+        if self._keys is not None:
+            del self._keys[line]
 
     def set_flags(self, line: int, *, add: int = 0, remove: int = 0) -> None:
         """Change the flags of node `line`."""
@@ -216,6 +238,8 @@ class MutablePage:
         old = self.node(line)
         prefix, suffix = self.compress(key)
         self._nodes[line] = node = (old[0], prefix, suffix, old[3])
+        if self._keys is not None:
+            self._keys[line] = key
         self.used += _cost(node) - _cost(old)
         self._must_fit()
 
@@ -239,6 +263,7 @@ class MutablePage:
         """Replace external header and all nodes, given as (flags, whole key, data), compressing keys anew."""
         self.external = external
         self._nodes = [(flags, *self.compress(key), data) for flags, key, data in nodes]
+        self._keys = None
         self.used = len(external) + sum(TAG_SIZE + len(blob) for blob in self._reserved) + sum(map(_cost, self._nodes))
         self._must_fit()
 
@@ -246,15 +271,20 @@ class MutablePage:
         """Keep the first `lines` nodes."""
         self.used -= sum(map(_cost, self._nodes[lines:]))
         del self._nodes[lines:]
+        if self._keys is not None:
+            del self._keys[lines:]
 
     def drop_first(self, lines: int) -> None:
         """Take out the first `lines` nodes."""
         self.used -= sum(map(_cost, self._nodes[:lines]))
         del self._nodes[:lines]
+        if self._keys is not None:
+            del self._keys[:lines]
 
     def clear(self, *, keep_external: bool = False) -> None:
         """Drop all nodes, and the external header unless told otherwise."""
         self._nodes = []
+        self._keys = None
         if not keep_external:
             self.external = b""
         self.used = len(self.external) + sum(TAG_SIZE + len(blob) for blob in self._reserved)
@@ -271,12 +301,33 @@ class MutablePage:
         self.prev, self.next, self.uncommitted_free = other.prev, other.next, other.uncommitted_free
         self.external, self._nodes, self.used = other.external, [*other._nodes], other.used
         self._reserved, self._tag_nibble = [*other._reserved], other._tag_nibble
+        self._keys = None
 
     def _must_fit(self) -> None:
         if self.used > self.capacity or len(self._nodes) + len(self._reserved) + 1 > _MOST_TAGS:
             raise self.error(Err.RecordTooBig, f"{self.used} bytes on a page that holds {self.capacity}")
 
     # Bytes.
+
+    def image(self, dbtime: int) -> bytes:
+        """Return the page as a split or merge record carries it: stamped `dbtime`, without the gap before the tags."""
+        blobs, words = self._blobs()
+        words.reverse()
+        body = b"".join(blobs)
+        header = PageHeader(
+            checksum=0,
+            dbtime=dbtime,
+            pgno_prev=self.prev,
+            pgno_next=self.next,
+            objid=self.objid,
+            free=0,
+            uncommitted_free=min(self.uncommitted_free, self.free),
+            mic_free=len(body),
+            tag_state=self._tag_nibble | len(blobs),
+            flags=PageFlags(self.flags | _FORMAT_FLAGS),
+            pgno=self.pgno if self.large else 0,
+        )
+        return header.pack(self.size) + body + struct.pack(f"<{len(words)}H", *words)
 
     def encode(self) -> bytearray:
         """Return the whole page with its checksum set.

@@ -70,6 +70,7 @@ def flag_insert_and_replace_data(record: lr.FlagInsertAndReplaceData, store: Pag
         raise contradiction(page, f"FlagInsertAndReplaceData names another node than line {record.iline}")
     page.set_data(record.iline, record.data)
     page.set_flags(record.iline, add=version_flag(record), remove=_DELETED)
+    _hold_back(record, page, before, record.data)
     _finish(record, store, page)
     return True, record.key, before
 
@@ -90,11 +91,23 @@ def replace(record: lr.Replace | lr.ReplaceD, store: PageStore) -> Result:
     if page is None:
         return _SKIPPED
     before = page.data(record.iline)
-    page.set_data(record.iline, new_data(record, before, page))
+    data = new_data(record, before, page)
+    page.set_data(record.iline, data)
     if record.flags & _VERSIONED:
         page.set_flags(record.iline, add=_VERSION)
+    _hold_back(record, page, before, data)
     _finish(record, store, page)
     return True, page.key(record.iline), before
+
+
+def _hold_back(record: lr.NodeRecord, page: MutablePage, before: bytes, data: bytes) -> None:
+    """Keep the bytes that a versioned replace frees out of use: undoing it needs them.
+
+    The sum is never too small.  It may be too large, because no record tells of a commit: whoever needs room asks
+    the versions.
+    """
+    if record.flags & _VERSIONED and len(data) < len(before):
+        page.uncommitted_free += len(before) - len(data)
 
 
 def flag_delete(record: lr.FlagDelete, store: PageStore) -> Result:

@@ -1,0 +1,138 @@
+"""Who changes trees, and through what: the protocols between the structure of trees and its surroundings.
+
+Every change is a log record, appended and then applied; nothing else touches a page.  All of it happens under
+`Journal.latch`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Protocol
+
+from engine.format.page import TAG_SIZE, header_size
+from engine.redo.store import PageStore
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from engine.format import lr
+    from engine.redo.apply import Applied
+    from engine.types import LgPos
+
+DEFAULT_DENSITY: Final = 80
+"""Percent of a leaf that appends fill."""
+
+
+class Pages(PageStore, Protocol):
+    """The pages of one attached database, with its counters."""
+
+    @property
+    def dbid(self) -> int:
+        """Number of the database in log records."""
+
+    def next_dbtime(self) -> int:
+        """Count a change of a page; return its number."""
+
+    def next_objid(self) -> int:
+        """Return a new object id."""
+
+    def extend(self, pages: int, procid: int) -> tuple[int, int]:
+        """Grow the database by at least `pages`, log that; return first page and number of new ones."""
+
+
+class Journal(Protocol):
+    """The log of one instance: a record goes in and takes effect."""
+
+    def note(self, record: lr.Record) -> LgPos:
+        """Append a record that changes no page."""
+
+    def do(self, pages: Pages, record: lr.PageRecord | lr.NewPage, begin0: LgPos | None) -> Applied:
+        """Append a record and apply it."""
+
+    def do_macro(
+        self, pages: Pages, procid: int, records: Sequence[lr.Record], begin0: LgPos | None
+    ) -> Mapping[int, Applied]:
+        """Append records as one macro and apply it; the results by index."""
+
+
+class Doer(Protocol):
+    """Who does it: a transaction of a session, or a task of the system."""
+
+    @property
+    def procid(self) -> int:
+        """Number of the session in log records."""
+
+    @property
+    def level(self) -> int:
+        """Transaction level."""
+
+    @property
+    def trx_begin0(self) -> int:
+        """Id of the outermost transaction."""
+
+    @property
+    def record_flags(self) -> int:
+        """Flags that all of its records carry: 0, or `lr.NodeFlags.SYSTEM_TASK`."""
+
+    @property
+    def journal(self) -> Journal:
+        """The log."""
+
+    def begun(self) -> LgPos | None:
+        """Log the beginning of the transaction unless that is done; return where it is (None: no transaction)."""
+
+    def held(self, tree: TreeRef, key: bytes, data: bytes) -> int | None:
+        """Tell what versions still need of a node: the largest data that undoing may put back, in bytes.
+
+        None: the node has no version that could be undone or is still read.  `data` is the bookmark's, empty in
+        unique trees.
+        """
+
+
+@dataclass(slots=True, eq=False)
+class TreeRef:
+    """A tree: its root, its object, what its pages are.
+
+    `kind` holds the page flags that all pages of the tree share.  `parent` is the tree that gives it space, None
+    for the system root.  A space tree has `owner`, the tree whose extents it lists, and no parent.
+    """
+
+    pages: Pages
+    root: int
+    objid: int
+    unique: bool = True
+    kind: int = 0
+    density: int = DEFAULT_DENSITY
+    parent: TreeRef | None = None
+    owner: TreeRef | None = None
+    hint: int = 0
+    """Leaf where the last search ended."""
+    hint_line: int = -1
+    """Line of the last insert there."""
+    streak: int = 0
+    """Inserts in a row that each came right behind the one before."""
+
+    @property
+    def is_space(self) -> bool:
+        """Whether it is an OE or AE tree."""
+        return self.owner is not None
+
+    slack: int = field(init=False)
+    """Bytes of a leaf that appends leave free."""
+    capacity: int = field(init=False)
+    """Bytes of a page for prefix and nodes."""
+    record_flags: int = field(init=False)
+    """Flags of its records: 4 unique, 8 space."""
+
+    def __post_init__(self) -> None:
+        size = self.pages.page_size
+        space = self.owner is not None
+        unique = self.owner.unique if self.owner is not None else self.unique
+        self.slack = 0 if space else size * (100 - self.density) // 100
+        self.capacity = size - header_size(size) - TAG_SIZE
+        self.record_flags = (4 if unique else 0) | (8 if space else 0)
+
+    @property
+    def fdp(self) -> int:
+        """Root page that records name: the owner's, for a space tree."""
+        return self.owner.root if self.owner is not None else self.root
