@@ -1,4 +1,4 @@
-"""Who changes trees, and through what: the protocols between the structure of trees and its surroundings.
+"""A tree that is live, and who changes it.
 
 Every change is a log record, appended and then applied; nothing else touches a page.  All of it happens under
 `Journal.latch`.
@@ -10,49 +10,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
 
 from engine.format.page import TAG_SIZE, header_size
-from engine.redo.store import PageStore
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from engine.format import lr
-    from engine.redo.apply import Applied
+    from engine.store.journal import Journal
+    from engine.store.pages import StorePages
     from engine.types import LgPos
 
 DEFAULT_DENSITY: Final = 80
 """Percent of a leaf that appends fill."""
-
-
-class Pages(PageStore, Protocol):
-    """The pages of one attached database, with its counters."""
-
-    @property
-    def dbid(self) -> int:
-        """Number of the database in log records."""
-
-    def next_dbtime(self) -> int:
-        """Count a change of a page; return its number."""
-
-    def next_objid(self) -> int:
-        """Return a new object id."""
-
-    def extend(self, pages: int, procid: int) -> tuple[int, int]:
-        """Grow the database by at least `pages`, log that; return first page and number of new ones."""
-
-
-class Journal(Protocol):
-    """The log of one instance: a record goes in and takes effect."""
-
-    def note(self, record: lr.Record) -> LgPos:
-        """Append a record that changes no page."""
-
-    def do(self, pages: Pages, record: lr.PageRecord | lr.NewPage, begin0: LgPos | None) -> Applied:
-        """Append a record and apply it."""
-
-    def do_macro(
-        self, pages: Pages, procid: int, records: Sequence[lr.Record], begin0: LgPos | None
-    ) -> Mapping[int, Applied]:
-        """Append records as one macro and apply it; the results by index."""
 
 
 class Doer(Protocol):
@@ -97,7 +62,7 @@ class TreeRef:
     for the system root.  A space tree has `owner`, the tree whose extents it lists, and no parent.
     """
 
-    pages: Pages
+    pages: StorePages
     root: int
     objid: int
     unique: bool = True

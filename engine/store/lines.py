@@ -9,7 +9,7 @@ Source: database reference 3.2, 4.7.
 
 from __future__ import annotations
 
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from engine.format.node import COMPRESSION_THRESHOLD, NodeFlags, common_prefix
@@ -88,7 +88,7 @@ class Lines:
             keys = self.keys
             self._shared = [
                 0,
-                *(max(common_prefix(one, two) - COMPRESSION_THRESHOLD, 0) for one, two in zip(keys, keys[1:], strict=False)),
+                *(max(common_prefix(one, two) - COMPRESSION_THRESHOLD, 0) for one, two in pairwise(keys)),
             ]
         return self._shared
 

@@ -112,9 +112,7 @@ def divide(doer: Doer, tree: TreeRef, mark: bytes, work: Work, make: MakeRecord)
     return result
 
 
-def _plan(  # noqa: PLR0913 - a level of the way up
-    doer: Doer, tree: TreeRef, path: Sequence[Step], level: int, work: Work, *, appends: bool
-) -> list[_Plan]:
+def _plan(doer: Doer, tree: TreeRef, path: Sequence[Step], level: int, work: Work, *, appends: bool) -> list[_Plan]:
     """Plan the division of the page at `level` and of what must be divided above it; the highest comes first."""
     step = path[level]
     page = step.page
@@ -258,7 +256,7 @@ def _perform(doer: Doer, tree: TreeRef, plans: Sequence[_Plan], make: MakeRecord
     try:
         for plan in reversed(plans):
             if plan.kind is not None:
-                plan.pgno_new = space.take_page(doer, tree, plan.step.page.pgno)
+                plan.pgno_new = space.alloc_page(doer, tree, plan.step.page.pgno)
                 taken.append(plan.pgno_new)
     except EseError:
         for pgno in taken:

@@ -42,12 +42,11 @@ __all__ = [
 
 _VERSIONED: Final = int(lr.NodeFlags.VERSIONED)
 _DELETED: Final = int(NodeFlags.DELETED)
-_RECORD_DELETED: Final = int(lr.NodeFlags.DELETED)
 _STREAK: Final = 2
 _COMPRESSED: Final = 8
 _ROUNDS: Final = 16
 
-_make = cast("Callable[[type[lr.Record], Iterable[Any]], Any]", tuple.__new__)
+_make = cast("Callable[[type[lr.PageRecord], Iterable[Any]], lr.PageRecord]", tuple.__new__)
 """Makes a record of its values, without the cost of a call into Python."""
 
 
@@ -95,7 +94,7 @@ def insert(
     return doer.journal.do(pages, record, begin0)
 
 
-def _insert_in_want(  # noqa: PLR0913 - an insert and where it belongs
+def _insert_in_want(
     doer: Doer, tree: TreeRef, place: Place, key: bytes, data: bytes, rceid: int, *, versioned: bool
 ) -> Applied:
     """Insert a node whose page seems to have no room."""
@@ -107,15 +106,16 @@ def _insert_in_want(  # noqa: PLR0913 - an insert and where it belongs
         cost = (_COMPRESSED if prefix else PLAIN_COST) + len(suffix) + len(data)
         behind = line == page.line_count and line > 0
         if _room(doer, tree, page, cost + (tree.slack if behind and not page.next else 0)):
-            values = _node_values(doer, tree, page, line, rceid, versioned=versioned, new=True)
+            values = _node_values(doer, tree, page, line, rceid, versioned=versioned)
             begin0 = doer.begun()
-            return doer.journal.do(tree.pages, _make(lr.Insert, (*values, page.external[:prefix], suffix, data)), begin0)
+            record = _make(lr.Insert, (*values, page.external[:prefix], suffix, data))
+            return doer.journal.do(tree.pages, record, begin0)
         hot = streak >= _STREAK and line >= _STREAK and not (behind and not page.next)
         work = split.Work(lr.SplitOper.INSERT, line, key, data, hot)
 
-        def make(pgno: int, at: int, dbtime: int) -> lr.Record:
-            head = _in_macro(doer, tree, pgno, at, dbtime, rceid, versioned=versioned)
-            return lr.Insert(*head, b"", key, data)
+        def make(pgno: int, line: int, dbtime: int) -> lr.Record:
+            head = _in_macro(doer, tree, pgno, line, dbtime, rceid, versioned=versioned)
+            return _make(lr.Insert, (*head, b"", key, data))
 
         applied = split.divide(doer, tree, mark, work, make)
         if applied is not None:
@@ -148,9 +148,7 @@ def _grows(doer: Doer, tree: TreeRef, page: MutablePage, line: int, size: int) -
     return free - growth >= page.uncommitted_free - own + max(own - growth, 0)
 
 
-def replace(
-    doer: Doer, tree: TreeRef, place: Place, data: bytes, *, rceid: int = 0, versioned: bool = True
-) -> Applied:
+def replace(doer: Doer, tree: TreeRef, place: Place, data: bytes, *, rceid: int = 0, versioned: bool = True) -> Applied:
     """Replace the data of a node; by a split when its page has no room for more."""
     for _ in range(_ROUNDS):
         page, line = _node(place)
@@ -160,9 +158,9 @@ def replace(
             values = _node_values(doer, tree, page, line, rceid, versioned=versioned)
             return doer.journal.do(tree.pages, _make(lr.Replace, (*values, len(old), len(data), data)), begin0)
 
-        def make(pgno: int, at: int, dbtime: int, old: bytes = old) -> lr.Record:
-            head = _in_macro(doer, tree, pgno, at, dbtime, rceid, versioned=versioned)
-            return lr.Replace(*head, len(old), len(data), data)
+        def make(pgno: int, line: int, dbtime: int, old: bytes = old) -> lr.Record:
+            head = _in_macro(doer, tree, pgno, line, dbtime, rceid, versioned=versioned)
+            return _make(lr.Replace, (*head, len(old), len(data), data))
 
         place, applied = _grow(doer, tree, place, split.Work(lr.SplitOper.REPLACE, line, key, data), make)
         if applied is not None:
@@ -178,7 +176,7 @@ def _grow(
     if not page.is_root and page.external and not any(page.node(line)[1] for line in range(page.line_count)):
         # A prefix that no key uses only takes room.
         begin0 = doer.begun()
-        values = _node_values(doer, tree, page, 0, 0, versioned=False, new=True)
+        values = _node_values(doer, tree, page, 0, 0, versioned=False)
         doer.journal.do(tree.pages, _make(lr.SetExternalHeader, (*values, b"")), begin0)
         return place, None
     mark = b"" if tree.unique else page.data(place.line)
@@ -186,7 +184,7 @@ def _grow(
     return place if applied is not None else descend(tree, work.key, mark), applied
 
 
-def flag_insert_and_replace(  # noqa: PLR0913 - two versions at once
+def flag_insert_and_replace(
     doer: Doer,
     tree: TreeRef,
     place: Place,
@@ -208,9 +206,9 @@ def flag_insert_and_replace(  # noqa: PLR0913 - two versions at once
             record = _make(lr.FlagInsertAndReplaceData, (*values, rceid_replace, key, data))
             return doer.journal.do(tree.pages, record, begin0)
 
-        def make(pgno: int, at: int, dbtime: int, key: bytes = key) -> lr.Record:
-            head = _in_macro(doer, tree, pgno, at, dbtime, rceid, versioned=versioned)
-            return lr.FlagInsertAndReplaceData(*head, rceid_replace, key, data)
+        def make(pgno: int, line: int, dbtime: int, key: bytes = key) -> lr.Record:
+            head = _in_macro(doer, tree, pgno, line, dbtime, rceid, versioned=versioned)
+            return _make(lr.FlagInsertAndReplaceData, (*head, rceid_replace, key, data))
 
         work = split.Work(lr.SplitOper.FLAG_INSERT_AND_REPLACE_DATA, line, key, data)
         place, applied = _grow(doer, tree, place, work, make)
@@ -256,7 +254,7 @@ def delta(
     values = _node_values(doer, tree, page, line, rceid, versioned=versioned)
     mark = b"" if tree.unique else data
     kind = lr.Delta64 if wide else lr.Delta
-    return doer.journal.do(tree.pages, kind(*values, amount, offset, page.key(line), mark), begin0)
+    return doer.journal.do(tree.pages, _make(kind, (*values, amount, offset, page.key(line), mark)), begin0)
 
 
 def set_root_header(doer: Doer, tree: TreeRef, external: bytes) -> Applied:
@@ -265,7 +263,7 @@ def set_root_header(doer: Doer, tree: TreeRef, external: bytes) -> Applied:
     if len(external) - len(page.external) > tree.capacity - page.used:
         raise page.error(Err.RecordTooBig, f"no room for a root header of {len(external)} bytes")
     begin0 = doer.begun()
-    values = _node_values(doer, tree, page, 0, 0, versioned=False, new=True)
+    values = _node_values(doer, tree, page, 0, 0, versioned=False)
     return doer.journal.do(tree.pages, _make(lr.SetExternalHeader, (*values, external)), begin0)
 
 
@@ -282,7 +280,7 @@ def _node(place: Place) -> tuple[MutablePage, int]:
     return place.page, place.line
 
 
-def _in_macro(  # noqa: PLR0913 - the node prefix
+def _in_macro(
     doer: Doer, tree: TreeRef, pgno: int, line: int, dbtime: int, rceid: int, *, versioned: bool
 ) -> tuple[int, ...]:
     """Return the node prefix of the leaf operation of a split."""
@@ -303,15 +301,13 @@ def _in_macro(  # noqa: PLR0913 - the node prefix
     )
 
 
-def _node_values(  # noqa: PLR0913 - the node prefix
-    doer: Doer, tree: TreeRef, page: MutablePage, line: int, rceid: int, *, versioned: bool, new: bool = False
+def _node_values(
+    doer: Doer, tree: TreeRef, page: MutablePage, line: int, rceid: int, *, versioned: bool
 ) -> tuple[int, ...]:
-    """Return the node prefix of a record for a node that is there (`new`: is not), with the next dbtime."""
+    """Return the node prefix of a record, with the next dbtime."""
     flags = tree.record_flags | doer.record_flags
     if versioned:
         flags |= _VERSIONED
-    if not new and page.node(line)[0] & _DELETED:
-        flags |= _RECORD_DELETED
     return (
         doer.procid,
         tree.pages.dbid,
