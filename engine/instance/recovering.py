@@ -20,6 +20,7 @@ from engine.discover import discover
 from engine.env import Environment
 from engine.errors import Err, EseError
 from engine.files.base import FileKind, OpenMode
+from engine.files.copying import copy_bytes
 from engine.instance.core import Instance
 from engine.log.paths import folder_of, join, name_of
 from engine.recovery.looking import folder_and_database
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
 
 PARTIAL: Final = "recovery.partial"
 """Marks a folder in which a recovered copy is being made."""
-
-_CHUNK: Final = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +152,6 @@ def copy_file(fs: FileSystem, source: str, target: str, *, size: int | None = No
     """Copy a file, or its first `size` bytes, and make it durable; a file at `target` is replaced."""
     with fs.open(source) as reader, fs.open(target, OpenMode.CREATE) as writer:
         end = reader.size() if size is None else size
-        for offset in range(0, end, _CHUNK):
-            writer.write_at(offset, reader.read_at(offset, min(_CHUNK, end - offset)))
+        for _ in copy_bytes(reader, writer, 0, end):
+            pass
         writer.fsync()

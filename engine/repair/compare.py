@@ -57,9 +57,13 @@ def compare(file: File, header: DatabaseHeader, last_page: int, copy: ReplayedCo
         )
     step = max(1, _BATCH_BYTES // size)
     for first in range(1, last_page + 1, step):
-        data = file.read_at(page_offset(first, size), min(step, last_page + 1 - first) * size)
-        data = data[: len(data) // size * size]
-        bad = {each.number for each in verify_batch(data, first, size).bad} if data else set()
+        length = min(step, last_page + 1 - first) * size
+        data = file.read_at(page_offset(first, size), length)
+        if len(data) != length:
+            raise EseError.from_code(
+                Err.DiskIO, f"{len(data)} of {length} bytes could be read", path=file.path, page=first
+            )
+        bad = {each.number for each in verify_batch(data, first, size).bad}
         for pgno, ours, logged in _times(data, first, size, copy.pages):
             found.pages += 1
             if pgno in but:

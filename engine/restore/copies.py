@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from engine.errors import Err, EseError
 from engine.files.base import FileKind, OpenMode
+from engine.files.copying import copy_bytes
 from engine.format.page import page_number
 from engine.format.patch import PatchHeader
 from engine.header_file import read_header, write_header
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 RESTORING: Final = ".restoring"
 """Behind the name of a database that is being restored."""
 
-_CHUNK: Final = 4 * 1024 * 1024
 _NO_TIME: Final = LogTime()
 
 
@@ -227,9 +227,7 @@ def copy_in(fs: FileSystem, database: RestoredDatabase, header: DatabaseHeader, 
         if monitor is not None:
             monitor.phase, monitor.detail = Phase.DATABASES, name_of(database.target)
             monitor.bytes_total += max(0, size - start)
-        for offset in range(start, size, _CHUNK):
-            length = min(_CHUNK, size - offset)
-            writer.write_at(offset, reader.read_at(offset, length))
+        for length in copy_bytes(reader, writer, start, size):
             if monitor is not None:
                 monitor.bytes_done += length
                 if monitor.cancel_requested:
