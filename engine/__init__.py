@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from engine.recovery.memory import Recovered, RecoveredDatabase, open_recovered
     from engine.recovery.plan import RecoveryPlan, plan_recovery
     from engine.recovery.result import RecoveryResult
+    from engine.recovery.stop import Lose, StopPoint, StopTooEarly
     from engine.repair import RepairPlan, RepairResult, plan_repair, write_repair
     from engine.restore.result import RestoreResult
     from engine.session import AttachResult, Session
@@ -52,6 +53,7 @@ __all__ = [
     "LgPos",
     "LogTime",
     "LongValue",
+    "Lose",
     "Param",
     "Parameters",
     "Progress",
@@ -67,6 +69,8 @@ __all__ = [
     "Seek",
     "Session",
     "Signature",
+    "StopPoint",
+    "StopTooEarly",
     "Table",
     "TermOptions",
     "Unreadable",
@@ -99,6 +103,7 @@ _HOMES = {
     "engine.recovery.memory": ("Recovered", "RecoveredDatabase", "open_recovered"),
     "engine.recovery.plan": ("RecoveryPlan", "plan_recovery"),
     "engine.recovery.result": ("RecoveryResult",),
+    "engine.recovery.stop": ("Lose", "StopPoint", "StopTooEarly"),
     "engine.repair": ("RepairPlan", "RepairResult", "plan_repair", "write_repair"),
     "engine.restore.result": ("RestoreResult",),
     "engine.session": ("AttachResult", "Session"),

@@ -318,8 +318,18 @@ _TABLE = """
     logs %4 to %5 absent: error %6
 520 W 3 BACKUP_LOG_FILE_NOT_COPIED_ID
     truncation refused: not all needed logs were copied
+523 E 3 REDO_MISSING_COMMITTED_LOGS_BUT_HAS_LOSSY_RECOVERY_OPTION_ID: database, first, last, reached, missing, folder
+    logs %5 to %6 hold finished work of %4; the last found is %7, %8 is missing
 524 W 3 REDO_MISSING_COMMITTED_LOGS_LOST_BUT_CONSISTENT_ID: database, count, first, last, reached, folder
     %5 committed logs (%6 to %7) of %4 lost; consistent at %8 with data loss
+525 E 3 LOG_FILE_CORRUPTED_BUT_HAS_LOSSY_RECOVERY_OPTION_ID: log, error, folder
+    log %4 cannot be used (error %5); recovery without it would lose finished work
+526 W 3 REDO_CORRUPT_COMMITTED_LOG_REMOVED_ID: reached, log, generation, error
+    log %5 (generation %6) cannot be used (error %7); recovery ends with %4, finished work is lost
+527 W 3 REDO_MORE_COMMITTED_LOGS_REMOVED_ID: count, first, last, reached, folder
+    %4 logs (%5 to %6) put away; recovery ends with %7
+528 E 3 REDO_COMMITTED_LOGS_OUTOFORDERMISSING_BUT_HAS_LOSSY_RECOVERY_OPTION_ID: log, reached, next, missing, folder
+    log %6 does not follow log %4 (generation %5), %7 is missing; recovery without it would lose finished work
 529 E 3 LOG_CHECKSUM_REC_CORRUPTION_ID: log, offset, length, error
     checksum record of log %4 at %5, %6 damaged: error %7
 530 E 2/3/12 DATABASE_PAGE_LOST_FLUSH_ID: file, offset, length, error, page, state, map page, map state, context

@@ -158,6 +158,11 @@ def minimum_moved(header: DatabaseHeader, *, minimum: int) -> DatabaseHeader:
     return header.replace(gen_min_required=lowest, gen_min_consistent=lowest)
 
 
+def generation_range(header: DatabaseHeader, generation: int, created: LogTime) -> DatabaseHeader:
+    """Return the header when log `generation`, created at `created`, is the last one that the database needs."""
+    return header.replace(**_gen_max_fields(header, generation, created))
+
+
 def clean_shutdown(header: DatabaseHeader, *, position: LgPos, time: LogTime) -> DatabaseHeader:
     """Return the header of a database that is detached at `position` (ShutDownMark or DetachDB record)."""
     fields: dict[str, Any] = {"lgpos_consistent": position, "lgpos_detach": position}

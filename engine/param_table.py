@@ -152,8 +152,8 @@ _TABLE = r"""
     hide information events
 51 EventLoggingLevel i 100 0..100 I pre = honoured
     highest level of detail that is reported: 0 off, 1 least, 25 low, 50 medium, 75 high, 100 everything
-52 DeleteOutOfRangeLogs b 0 0..1 I pre = refused: no log is deleted to make recovery go on
-    recovery deletes logs outside the sequence instead of failing
+52 DeleteOutOfRangeLogs b 0 0..1 I pre = honoured
+    with JET_bitReplayIgnoreLostLogs, recovery ends before a log that cannot be used; it is put away with all behind it
 53 AccessDeniedRetryPeriod i 10000 0..U G any = tuning: a refusal is reported at once
     milliseconds to try again when access is denied
 54 EnableIndexCleanup b 1 0..1 I any = holds: indexes are neither used nor changed

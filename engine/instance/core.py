@@ -34,6 +34,7 @@ from engine.instance.starting import Starter
 from engine.instance.state import ATTACHED_STATES, InstanceState, refusal
 from engine.log.truncate import archives
 from engine.params import PROCESS, Param, Parameters, SharedParameters
+from engine.recovery.stop import StopPoint
 from engine.session import AttachResult, Session
 from engine.types import LGPOS_MIN, InitOptions, LgPos, TermOptions
 from engine.version import __version__
@@ -234,14 +235,15 @@ class Instance(BackupFace):
         options: InitOptions = InitOptions.NONE,
         *,
         progress: ProgressCallback | None = None,
-        stop_at: LgPos | None = None,
+        stop_at: StopPoint | LgPos | None = None,
         map_databases: Mapping[StrPath, StrPath] | None = None,
     ) -> RecoveryResult:
         """Open the log stream, or begin a new one; recover first when the last run did not end well.
 
         Afterwards no database is attached.  `map_databases` says where databases lie now that the logs know by
-        another path.  -1030 when called twice, -1032 when another process has the log folder, -1023 for a missing
-        folder, and the errors of the log stream.
+        another path, or by another folder.  With `stop_at` the log is followed to there only, what was not committed
+        is undone, and the logs behind are put away (see `engine.recovery.cut`).  -1030 when called twice, -1032 when
+        another process has the log folder, -1023 for a missing folder, and the errors of the log stream.
         """
         with self._lock:
             if self.state is not InstanceState.CREATED:
@@ -261,7 +263,7 @@ class Instance(BackupFace):
             self._resources,
             options=options,
             progress=progress,
-            stop_at=stop_at,
+            stop_at=StopPoint(position=stop_at) if isinstance(stop_at, LgPos) else stop_at,
             map_databases={os.fspath(old): os.fspath(new) for old, new in (map_databases or {}).items()},
         )
         try:
@@ -303,12 +305,13 @@ class Instance(BackupFace):
         *,
         progress: ProgressCallback | None = None,
         monitor: Monitor | None = None,
+        stop_at: StopPoint | None = None,
     ) -> RestoreResult:
         """Restore the backup set in `source` into the folder `destination`, or to where its logs say (None).
 
         For an instance that was created and not begun; afterwards it is so again.  Newer logs in the log folder are
-        replayed behind those of the set.  -1030 once begun, -1003 without `source`, -1023 for a missing folder, -800
-        when the monitor asks to stop, and the errors of jet-api reference 2.1.
+        replayed behind those of the set, up to `stop_at`.  -1030 once begun, -1003 without `source`, -1023 for a
+        missing folder, -800 when the monitor asks to stop, and the errors of jet-api reference 2.1.
         """
         if not os.fspath(source):
             raise EseError.from_code(Err.InvalidParameter, "no backup set named")
@@ -321,7 +324,9 @@ class Instance(BackupFace):
         try:
             REGISTRY.claim_folders(self, self.system_folder, self.log_folder, self.params.base_name)
             folders = Folders(self.log_folder, self.system_folder)
-            restorer = Restorer(self.env, self.events, self.params, self.slot, folders, progress, monitor)
+            restorer = Restorer(
+                self.env, self.events, self.params, self.slot, folders, progress, monitor=monitor, stop_at=stop_at
+            )
             return restorer.restore(os.fspath(source), None if destination is None else os.fspath(destination))
         finally:
             self._release()

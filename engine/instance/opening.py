@@ -130,7 +130,14 @@ def open_stream(
     -501 damage (events 412, or 552 and 465), -513 -515 -530 sequence and signature, -1213 page size, -541/-545
     log size.
     """
-    found = _finish_interrupted_rollover(env, found, names)
+    found = finish_interrupted_rollover(env, found, names)
+    return look_at_stream(env, events, params, folders, found, names)
+
+
+def look_at_stream(
+    env: Environment, events: EventLog, params: Parameters, folders: Folders, found: LogStream, names: LogNames
+) -> Opened:
+    """Check the header of the last log, judge its tail, read the checkpoint; errors as `open_stream`."""
     expect = LogHeaderExpectation(page_size=params.database_page_size, signature=found.signature)
     path = found.current
     if path is None:
@@ -159,7 +166,7 @@ def open_stream(
         tail=tail,
         current=None if found.current is None else name_of(found.current),
         quit_position=quit_position,
-        checkpoint=_read_checkpoint(env, events, join(folders.system, checkpoint_name(env, folders, names)), header),
+        checkpoint=read_checkpoint(env, events, join(folders.system, checkpoint_name(env, folders, names)), header),
     )
 
 
@@ -178,7 +185,7 @@ def checkpoint_name(env: Environment, folders: Folders, names: LogNames) -> str:
     return present.actual(names.checkpoint) or names.checkpoint
 
 
-def _finish_interrupted_rollover(env: Environment, found: LogStream, names: LogNames) -> LogStream:
+def finish_interrupted_rollover(env: Environment, found: LogStream, names: LogNames) -> LogStream:
     """Rename the log in preparation when the crash came between the renames of a roll-over."""
     if found.current is not None or found.temp is None:
         return found
@@ -198,7 +205,7 @@ def _finish_interrupted_rollover(env: Environment, found: LogStream, names: LogN
     return LogStream.find(env.fs, found.folder, names.base) or found
 
 
-def _read_checkpoint(env: Environment, events: EventLog, path: str, header: LogHeader) -> CheckpointRead | None:
+def read_checkpoint(env: Environment, events: EventLog, path: str, header: LogHeader) -> CheckpointRead | None:
     """Read the checkpoint; without a right one recovery starts at the lowest log."""
     try:
         read = read_checkpoint_file(env.fs, path, signature=header.signature)

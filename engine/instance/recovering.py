@@ -23,8 +23,11 @@ from engine.files.base import FileKind, OpenMode
 from engine.files.copying import copy_bytes
 from engine.instance.core import Instance
 from engine.log.paths import folder_of, join, name_of
+from engine.params import Param
 from engine.recovery.looking import folder_and_database
 from engine.recovery.plan import Outlook, plan_recovery
+from engine.recovery.stop import Lose
+from engine.types import InitOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
     from engine.files.base import FileSystem
     from engine.recovery.plan import RecoveryPlan
     from engine.recovery.result import RecoveryResult
+    from engine.recovery.stop import StopPoint
     from engine.types import ProgressCallback, StrPath
 
 PARTIAL: Final = "recovery.partial"
@@ -49,25 +53,30 @@ class RecoverJob:
     result: RecoveryResult
 
 
-def recover(
+def recover(  # noqa: PLR0913 - what a recovery can be told
     path: StrPath,
     *,
     into: StrPath | None = None,
     base_name: str | None = None,
     map_databases: Mapping[str, str] | None = None,
+    stop: StopPoint | None = None,
+    lose: Lose = Lose.NOTHING,
     progress: ProgressCallback | None = None,
     on_event: Callable[[Event], object] | None = None,
     env: Environment | None = None,
 ) -> RecoverJob:
     """Recover the instance whose logs lie in the folder `path`; with `into` a copy of it there, else in place.
 
-    What the plan knows to fail is refused before anything is written, with the plan's own code.  -1023 when `into`
-    exists and is not empty; otherwise the errors of a start.
+    With `stop` the log is followed to there only, and what is behind is put away, not lost; `lose` is leave to go on
+    without logs that no database requires.  What the plan knows to fail is refused before anything is written, with
+    the plan's own code.  -1023 when `into` exists and is not empty; otherwise the errors of a start.
     """
     world = env or Environment()
     fs = world.fs
     folder, _ = folder_and_database(fs, path)
-    plan = plan_recovery(folder, base_name=base_name, map_databases=map_databases, content=False, fs=fs)
+    plan = plan_recovery(
+        folder, base_name=base_name, map_databases=map_databases, stop=stop, lose=lose, content=False, fs=fs
+    )
     if plan.refusals:
         first = plan.refusals[0]
         raise EseError.from_code(first.code, first.detail, path=first.path or folder)
@@ -77,11 +86,13 @@ def recover(
         target = fs.absolute(os.fspath(into))
         places = _copy(fs, plan, target)
         folder = target
-    instance = Instance.open_found(_found(fs, folder, plan.base_name), env=world)
+    leave: dict[Param | int | str, object] = {Param.DeleteOutOfRangeLogs: bool(lose & Lose.DAMAGED)}
+    instance = Instance.open_found(_found(fs, folder, plan.base_name), params=leave, env=world)
     if on_event is not None:
         instance.events.subscribe(on_event)
     try:
-        result = instance.init(progress=progress, map_databases=dict(places.items()))
+        options = InitOptions.REPLAY_IGNORE_LOST_LOGS if lose else InitOptions.NONE
+        result = instance.init(options, progress=progress, stop_at=stop, map_databases=dict(places.items()))
         instance.term()
     finally:
         instance.abandon()

@@ -18,15 +18,17 @@ if TYPE_CHECKING:
     from engine.backup.sets import BackupSet
     from engine.events import Event
     from engine.monitor import Monitor
+    from engine.recovery.stop import StopPoint
     from engine.restore.result import RestoreResult
     from engine.types import ProgressCallback, StrPath
 
 
-def restore_set(
+def restore_set(  # noqa: PLR0913 - what a restore can be told
     source: StrPath,
     *,
     to: StrPath | None = None,
     logs: StrPath | None = None,
+    stop: StopPoint | None = None,
     create_path: bool = True,
     progress: ProgressCallback | None = None,
     monitor: Monitor | None = None,
@@ -35,9 +37,9 @@ def restore_set(
 ) -> RestoreResult:
     """Restore the set in `source`: databases into the folder `to`, or with None to where its logs say.
 
-    `logs` is the folder of the live logs, `to` by default: newer ones there are replayed too, and the log that
-    follows goes there.  Page size, log size and names are those of the set.  -1003 with neither folder, -1811 without
-    a set, -800 when the monitor asks to stop; otherwise the errors of `Instance.restore`.
+    `logs` is the folder of the live logs, `to` by default: newer ones there are replayed too, up to `stop`, and the
+    log that follows goes there.  Page size, log size and names are those of the set.  -1003 with neither folder,
+    -1811 without a set, -800 when the monitor asks to stop; otherwise the errors of `Instance.restore`.
     """
     world = env or Environment()
     folder = logs if logs is not None else to
@@ -48,7 +50,7 @@ def restore_set(
     if on_event is not None:
         instance.events.subscribe(on_event)
     try:
-        return instance.restore(found.path, to, progress=progress, monitor=monitor)
+        return instance.restore(found.path, to, progress=progress, monitor=monitor, stop_at=stop)
     finally:
         instance.abandon()
 

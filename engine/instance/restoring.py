@@ -23,6 +23,7 @@ from engine.instance.starting import Starter
 from engine.log.paths import join, lock_name, name_of
 from engine.log.tail import mend_tail, read_tail
 from engine.monitor import Phase
+from engine.recovery.cut import cut_stream
 from engine.recovery.soft import Recovery
 from engine.restore.copies import RestoreMap
 from engine.restore.logs import gather
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from engine.events import EventLog
     from engine.monitor import Monitor
     from engine.params import Parameters
+    from engine.recovery.stop import StopPoint
     from engine.restore.logs import RestoreLogs
     from engine.types import Progress, ProgressCallback
 
@@ -50,7 +52,9 @@ class Restorer(Starter):
         slot: BackupSlot,
         folders: Folders,
         progress: ProgressCallback | None,
+        *,
         monitor: Monitor | None = None,
+        stop_at: StopPoint | None = None,
     ) -> None:
         self._monitor = monitor
         super().__init__(
@@ -62,7 +66,7 @@ class Restorer(Starter):
             ExitStack(),
             options=InitOptions.NONE,
             progress=progress,
-            stop_at=None,
+            stop_at=stop_at,
             map_databases={},
         )
 
@@ -104,7 +108,15 @@ class Restorer(Starter):
             self._events.report(454, str(error.code))
             raise
         recovery = Recovery(
-            self._env, self._events, logs.stream, None, {}, self._told, places=places, set_top=logs.highest
+            self._env,
+            self._events,
+            logs.stream,
+            None,
+            {},
+            self._told,
+            places=places,
+            set_top=logs.highest,
+            stop=self._stop_at,
         )
         try:
             recovery.replay()
@@ -120,10 +132,11 @@ class Restorer(Starter):
         return RestoreResult(
             set_folder=logs.set_folder,
             databases={each.logged_path: each.target for each in places.databases.values()},
-            replayed=range(logs.lowest, max(logs.stream.generations) + 1),
+            replayed=self.result.replayed,
             from_set=range(logs.lowest, logs.highest + 1),
             started=recovery.started,
             ended=self.result.ended,
+            recovery=self.result,
         )
 
     def _told(self, progress: Progress) -> object:
@@ -137,7 +150,8 @@ class Restorer(Starter):
 
     def _close(self, logs: RestoreLogs, recovery: Recovery) -> Opened:
         """Write what the replay has made, and close the log: the live one, or one that follows the set."""
-        stream = logs.stream
+        cut = cut_stream(self._env, self._events, logs.stream, recovery)
+        stream = cut.stream
         last = stream.path(max(stream.generations)) or ""
         tail = read_tail(self._env.fs, last, self._events)
         with stream.open(max(stream.generations)) as log:
@@ -161,5 +175,5 @@ class Restorer(Starter):
         else:
             self.writer = self._create_next(opened, recovery)
         self._resources.callback(self.writer.close)
-        self.result = recovery.finish(self.writer, checkpoint, self.keeper)
+        self.result = recovery.finish(self.writer, checkpoint, self.keeper, set_aside=cut.set_aside)
         return opened

@@ -9,28 +9,35 @@ Source: jet-api reference 2.6; log reference 3.9-3.11, 6.5, 6.6.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from engine.errors import Err, EseError
 from engine.files.base import FileKind
+from engine.format.logheader import LogHeaderExpectation
 from engine.instance.keeper import LogKeeper
 from engine.instance.opening import (
     Folders,
     Opened,
     check_log_size,
     checkpoint_file,
+    checkpoint_name,
     dbms_param,
     find_names,
+    finish_interrupted_rollover,
+    look_at_stream,
     new_stream,
     open_stream,
+    read_checkpoint,
 )
 from engine.log.paths import join, lock_name
 from engine.log.stream import LogStream
 from engine.log.tail import mend_tail
 from engine.log.writer import LogWriter, next_flags
+from engine.recovery.cut import cut_stream
 from engine.recovery.result import RecoveryResult
 from engine.recovery.soft import Recovery
-from engine.types import InitOptions, LgPos
+from engine.recovery.stop import Lose
+from engine.types import InitOptions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,10 +46,16 @@ if TYPE_CHECKING:
     from engine.backup.slot import BackupSlot
     from engine.env import Environment
     from engine.events import EventLog
+    from engine.format.checkpoint import CheckpointRead
     from engine.format.names import LogNames
     from engine.log.checkpoint_file import CheckpointFile
     from engine.params import Parameters
+    from engine.recovery.stop import StopPoint
     from engine.types import ProgressCallback
+
+_KNOWN: Final = (
+    InitOptions.LOG_STREAM_MUST_EXIST | InitOptions.ALLOW_MISSING_CURRENT_LOG | InitOptions.REPLAY_IGNORE_LOST_LOGS
+)
 
 
 class Starter:
@@ -62,7 +75,7 @@ class Starter:
         *,
         options: InitOptions,
         progress: ProgressCallback | None,
-        stop_at: LgPos | None,
+        stop_at: StopPoint | None,
         map_databases: Mapping[str, str],
     ) -> None:
         self._env = env
@@ -99,7 +112,7 @@ class Starter:
                 raise EseError.from_code(Err.MissingLogFile, "no log stream", path=self._folders.log)
             self._begin_stream()
         else:
-            self._continue_stream(open_stream(self._env, self._events, params, self._folders, found, self.names))
+            self._continue_stream(found)
 
     def _make_keeper(self) -> LogKeeper:
         return LogKeeper(
@@ -112,11 +125,18 @@ class Starter:
         )
 
     def _check_options(self) -> None:
-        known = InitOptions.LOG_STREAM_MUST_EXIST | InitOptions.ALLOW_MISSING_CURRENT_LOG
-        if self._options & ~known:
-            raise EseError.from_code(Err.InvalidGrbit, f"{int(self._options & ~known):#x} is not offered")
-        if self._stop_at is not None:
-            raise EseError.from_code(Err.FeatureNotAvailable, "stopping the replay at a position is not offered")
+        if self._options & ~_KNOWN:
+            raise EseError.from_code(Err.InvalidGrbit, f"{int(self._options & ~_KNOWN):#x} is not offered")
+        if self._stop_at is not None and self._params.delete_out_of_range_logs:
+            # As the engine has it: a stop leaves nothing behind it that could be out of range.
+            raise EseError.from_code(Err.InvalidParameter, "a stop point and JET_paramDeleteOutOfRangeLogs")
+
+    @property
+    def _lose(self) -> Lose:
+        """What of finished work may be lost: nothing, unless the options say so."""
+        if not self._options & InitOptions.REPLAY_IGNORE_LOST_LOGS:
+            return Lose.NOTHING
+        return Lose.MISSING | Lose.DAMAGED if self._params.delete_out_of_range_logs else Lose.MISSING
 
     def _check_folder(self, folder: str) -> None:
         stat = self._env.fs.stat(folder)
@@ -133,21 +153,19 @@ class Starter:
         )
         self._resources.callback(self.writer.close)
 
-    def _continue_stream(self, opened: Opened) -> None:
-        recovery = None
-        if opened.clean:
-            check_log_size(self._params, opened)
+    def _continue_stream(self, found: LogStream) -> None:
+        recovery: Recovery | None = None
+        set_aside: tuple[str, ...] = ()
+        if self._stop_at is not None or self._lose & Lose.DAMAGED:
+            opened, recovery, set_aside = self._replay_partly(found)
         else:
-            recovery = Recovery(
-                self._env,
-                self._events,
-                opened.stream,
-                None if opened.checkpoint is None else opened.checkpoint.checkpoint,
-                self._map,
-                self._progress,
-            )
-            recovery.replay()
-            self._resources.callback(recovery.replayed_state().close)
+            opened = open_stream(self._env, self._events, self._params, self._folders, found, self.names)
+            if not opened.clean:
+                recovery = self._recovery(opened.stream, opened.checkpoint)
+                recovery.replay()
+                self._resources.callback(recovery.replayed_state().close)
+        if recovery is None:
+            check_log_size(self._params, opened)
         checkpoint = self._checkpoint_of(opened)
         self.keeper.checkpoint = checkpoint
         mend_tail(self._env.fs, opened.tail, self._events)
@@ -157,11 +175,42 @@ class Starter:
             self.writer = self._create_next(opened, recovery)
         self._resources.callback(self.writer.close)
         if recovery is not None:
-            self.result = recovery.finish(self.writer, checkpoint, self.keeper)
+            self.result = recovery.finish(self.writer, checkpoint, self.keeper, set_aside=set_aside)
             self._check_size_after(opened)
         elif opened.checkpoint is None and opened.quit_position is not None:
             # A clean stream without a right checkpoint gets one, so that nothing is replayed the next time.
             checkpoint.finish(opened.quit_position)
+
+    def _recovery(self, stream: LogStream, checkpoint: CheckpointRead | None) -> Recovery:
+        return Recovery(
+            self._env,
+            self._events,
+            stream,
+            None if checkpoint is None else checkpoint.checkpoint,
+            self._map,
+            self._progress,
+            stop=self._stop_at,
+            lose=self._lose,
+        )
+
+    def _replay_partly(self, found: LogStream) -> tuple[Opened, Recovery | None, tuple[str, ...]]:
+        """Replay to the stop point, or before what cannot be used, and end the stream there."""
+        env, events, params, folders, names = self._env, self._events, self._params, self._folders, self.names
+        found = finish_interrupted_rollover(env, found, names)
+        header = found.header
+        if header is None:
+            # No log can be read: that is an error with or without a stop.
+            return open_stream(env, events, params, folders, found, names), None, ()
+        header.check(LogHeaderExpectation(page_size=params.database_page_size), found.folder)
+        checkpoint = read_checkpoint(env, events, join(folders.system, checkpoint_name(env, folders, names)), header)
+        recovery = self._recovery(found, checkpoint)
+        recovery.replay()
+        self._resources.callback(recovery.replayed_state().close)
+        if recovery.limit is not None:
+            # The headers first: once a log is gone, no header may say that it is needed.
+            recovery.lower_ranges()
+        cut = cut_stream(env, events, found, recovery)
+        return look_at_stream(env, events, params, folders, cut.stream, names), recovery, cut.set_aside
 
     def _checkpoint_of(self, opened: Opened) -> CheckpointFile:
         return checkpoint_file(self._env, self._params, self._folders, opened)

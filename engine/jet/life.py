@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from engine.errors import Err, EseError
 from engine.instance import InstanceState
 from engine.jet.handles import HANDLES, JET_sesidNil, bits, narrow, wide
-from engine.types import InitOptions, LgPos, Progress, Snprog, TermOptions
+from engine.recovery.stop import StopPoint
+from engine.types import InitOptions, LgPos, LogTime, Progress, Snprog, TermOptions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,11 +27,21 @@ _RESUME = 0x80000000
 
 
 class JetRstInfo(NamedTuple):
-    """JET_RSTINFO: databases that moved as (old path, new path), where to stop, and a status callback."""
+    """JET_RSTINFO: databases that moved as (old path, new path), where to stop, and a status callback.
+
+    The replay ends at the stop and what was not committed there is undone, with or without
+    JET_bitRecoveryWithoutUndo, which is not offered: no database is left between redo and undo.
+    """
 
     rgrstmap: Sequence[tuple[str, str]] = ()
     lgposStop: LgPos | None = None
+    logtimeStop: LogTime | None = None
     pfnStatus: StatusCallback | None = None
+
+    def stop(self) -> StopPoint | None:
+        """Return the stop point; -1003 when position and time are both given."""
+        time = None if self.logtimeStop is None else self.logtimeStop.to_datetime()
+        return None if self.lgposStop is None and time is None else StopPoint(position=self.lgposStop, time=time)
 
 
 def as_progress(callback: StatusCallback | None) -> ProgressCallback | None:
@@ -66,9 +77,7 @@ def JetInit3(instance: int | None, prstInfo: JetRstInfo | None = None, grbit: in
         made = HANDLES.create(None, single=True) if instance is None else None
         found = HANDLES.instance(made if instance is None else instance)
         try:
-            found.init(
-                InitOptions(options), progress=progress, stop_at=info.lgposStop, map_databases=dict(info.rgrstmap)
-            )
+            found.init(InitOptions(options), progress=progress, stop_at=info.stop(), map_databases=dict(info.rgrstmap))
         except BaseException:
             if made is not None:
                 HANDLES.forget(found)

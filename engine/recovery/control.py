@@ -125,6 +125,8 @@ class Passed:
     named: Named
     path: str
     verdict: Verdict
+    later: LgPos = LGPOS_MIN
+    """How far it is by its header, when it is further than the log at this point."""
 
 
 @dataclass(slots=True)
@@ -280,7 +282,7 @@ class ControlReplay:
                 self.events.report(error.event_id, str(error.code), path)
             raise
         if verdict is not Verdict.NOW:
-            self.passed[named.dbid] = Passed(named, path, verdict)
+            self.passed[named.dbid] = Passed(named, path, verdict, _latest(header))
             return
         self._check_ranges(path, header)
         self._take(named, path, read, header, log)
@@ -379,7 +381,7 @@ class ControlReplay:
             self._check_ranges(path, read.header)
             self._take(named._replace(sign_log=None), path, read, read.header, log)
         else:
-            self.passed[named.dbid] = Passed(named, path, verdict)
+            self.passed[named.dbid] = Passed(named, path, verdict, _latest(read.header))
 
     def _build_anew(self, named: Named, path: str, log: LogHeader) -> None:
         """Begin a database from nothing; its header needs every log from here to the last one."""
@@ -429,3 +431,8 @@ class ControlReplay:
             database.header, position=position, time=self.env.log_time()
         ).replace(gen_recovering=0, dbtime_dirtied=database.pages.dbtime_last, objid_last=database.pages.objid_last)
         self.finished[database.path] = database
+
+
+def _latest(header: DatabaseHeader) -> LgPos:
+    """Return how far a database is: the later of where it was made consistent and where it was attached."""
+    return max(header.lgpos_consistent, header.lgpos_attach)

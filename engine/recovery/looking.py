@@ -18,11 +18,14 @@ from engine.log.checkpoint_file import read_checkpoint_file
 from engine.log.paths import folder_of, join
 from engine.log.reader import LogFile
 from engine.log.stream import LogStream
+from engine.types import LgPos
 
 if TYPE_CHECKING:
     from engine.files.base import FileSystem
-    from engine.format.checkpoint import CheckpointRead
-    from engine.types import LgPos, StrPath
+    from engine.format.attachinfo import AttachInfo
+    from engine.format.checkpoint import Checkpoint, CheckpointRead
+    from engine.format.logheader import LogHeader
+    from engine.types import StrPath
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,16 @@ def look(fs: FileSystem, folder: str, *, base: str | None = None, system_folder:
     except EseError as error:
         problem = error
     return Looked(stream, checkpoint, problem, _quit_position(stream))
+
+
+def first_attachments(header: LogHeader, checkpoint: Checkpoint | None, start: LgPos) -> tuple[AttachInfo, ...]:
+    """Return the databases attached where a replay starts; `header` is that of the log there."""
+    if checkpoint is not None and checkpoint.attachments_valid:
+        return checkpoint.attachments
+    if start == LgPos(header.generation, 1, 0):
+        return header.attachments
+    # The checkpoint of a clean end: nothing was attached there.
+    return () if checkpoint is not None else header.attachments
 
 
 def _with_prepared(fs: FileSystem, stream: LogStream) -> LogStream:

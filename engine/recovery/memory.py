@@ -10,10 +10,9 @@ Source: log reference 3, 4; architecture, "Evidence read".
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from engine import header_changes
@@ -26,8 +25,8 @@ from engine.log.tail import read_tail
 from engine.pages.source import FilePages
 from engine.recovery.looking import folder_and_database, look
 from engine.recovery.places import Places
-from engine.recovery.result import RecoveryResult
 from engine.recovery.soft import Recovery
+from engine.recovery.stop import Lose
 from engine.recovery.undo import UndoResult, undo_all
 
 if TYPE_CHECKING:
@@ -38,6 +37,8 @@ if TYPE_CHECKING:
     from engine.format.dbheader import DatabaseHeader
     from engine.pages.source import PageSource
     from engine.recovery.control import ReplayedHeader
+    from engine.recovery.result import RecoveryResult
+    from engine.recovery.stop import StopPoint
     from engine.types import LgPos, ProgressCallback, StrPath
 
 
@@ -85,24 +86,27 @@ class Recovered:
         self.close()
 
 
-def open_recovered(
+def open_recovered(  # noqa: PLR0913 - what a recovery can be told
     path: StrPath,
     *,
     logs: StrPath | None = None,
     base_name: str | None = None,
     system_folder: str | None = None,
     map_databases: Mapping[str, str] | None = None,
+    stop: StopPoint | None = None,
+    lose: Lose = Lose.NOTHING,
     progress: ProgressCallback | None = None,
     env: Environment | None = None,
 ) -> Recovered:
     """Recover in memory the instance whose logs lie in the folder `path`, or beside the database `path` or in `logs`.
 
     `system_folder` is where the checkpoint is, when not beside the logs; `map_databases` leads from paths in the log
-    to where the databases are now.  A database `path` that is consistent already is opened as it is.  Errors are
-    those of a recovery in place; -528 when there is no log.
+    to where the databases are now.  The log is followed to `stop`, by default to its end; `lose` says what may be
+    missing or damaged behind what the databases need.  A database `path` that is consistent already is opened as it
+    is.  Errors are those of a recovery in place; -528 when there is no log.
     """
     world = env or Environment()
-    world = dataclasses.replace(world, fs=ReadOnlyFileSystem(world.fs))
+    world = replace(world, fs=ReadOnlyFileSystem(world.fs))
     folder, wanted = folder_and_database(world.fs, path)
     if logs is not None:
         folder = world.fs.absolute(os.fspath(logs))
@@ -111,26 +115,23 @@ def open_recovered(
         looked = look(world.fs, folder, base=base_name, system_folder=system_folder)
         checkpoint = None if looked.checkpoint is None else looked.checkpoint.checkpoint
         # A damaged end is refused here as it is on a start: what lies behind it is not known.
-        read_tail(world.fs, looked.stream.path(max(looked.stream.generations)) or "", events)
+        if stop is None and not lose & Lose.DAMAGED:
+            read_tail(world.fs, looked.stream.path(max(looked.stream.generations)) or "", events)
         places = Places(world.fs, folder, map_databases or {}, () if wanted is None else (wanted,))
-        recovery = Recovery(world, events, looked.stream, checkpoint, progress=progress, places=places)
+        recovery = Recovery(
+            world, events, looked.stream, checkpoint, progress=progress, places=places, stop=stop, lose=lose
+        )
         recovery.replay()
         state = recovery.replayed_state()
         resources.callback(state.close)
-        undone = undo_all(state.pages)
+        undone = recovery.undone = undo_all(state.pages)
         end = recovery.last_record
         databases = [_recovered(each) for _, each in sorted(state.finished.items())]
         databases += [_recovered(each, closed=(recovery, end)) for _, each in sorted(state.attached.items())]
         if wanted is not None:
             databases = [each for each in databases if each.path == wanted]
             databases = databases or [_as_it_is(world, wanted, resources)]
-        result = RecoveryResult(
-            needed=not looked.clean,
-            replayed=range(recovery.started.generation, max(looked.stream.generations) + 1),
-            databases=tuple(each.path for each in databases),
-            started=recovery.started,
-            ended=end,
-        )
+        result = replace(recovery.result(tuple(each.path for each in databases), end), needed=not looked.clean)
         return Recovered(tuple(databases), result, undone, events, resources.pop_all())
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
+from engine.env import Environment
 from engine.errors import Err, EseError
 from engine.files.base import FileKind
 from engine.files.real import RealFileSystem
@@ -23,10 +24,13 @@ from engine.log.stream import StreamFindingKind
 from engine.recovery.attach_rule import Named, Verdict, judge
 from engine.recovery.looking import folder_and_database, look
 from engine.recovery.places import Places
+from engine.recovery.plan_end import PlannedEnd, PlannedFormat, log_formats, plan_end
+from engine.recovery.reach import earliest_stop
+from engine.recovery.stop import Lose, StopTooEarly, end_of
 from engine.types import LGPOS_MIN, LgPos
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from engine.files.base import FileSystem
     from engine.format.attachinfo import AttachInfo
@@ -34,6 +38,7 @@ if TYPE_CHECKING:
     from engine.format.lr import Record
     from engine.log.stream import LogStream, StreamFinding
     from engine.recovery.looking import Looked
+    from engine.recovery.stop import StopPoint
     from engine.types import Signature, StrPath
 
 _ENDS = frozenset((LrType.Term, LrType.Term2, LrType.RecoveryQuit, LrType.RecoveryQuit2))
@@ -102,6 +107,11 @@ class RecoveryPlan:
     log_version: str
     spare: str | None = None
     """Path of a log in preparation that holds an old generation; it is not replayed."""
+    end: PlannedEnd | None = None
+    """Where the replay would end before the log does."""
+    earliest: LgPos | None = None
+    """The earliest position that could be a stop point; None when that was not looked for, or cannot be told."""
+    formats: tuple[PlannedFormat, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -109,24 +119,30 @@ class RecoveryPlan:
         return not self.refusals
 
 
-def plan_recovery(
+def plan_recovery(  # noqa: PLR0913 - what a recovery can be told
     path: StrPath,
     *,
     base_name: str | None = None,
     system_folder: str | None = None,
     map_databases: Mapping[str, str] | None = None,
+    files: Sequence[str] = (),
+    stop: StopPoint | None = None,
+    lose: Lose = Lose.NOTHING,
     content: bool = True,
     fs: FileSystem | None = None,
 ) -> RecoveryPlan:
     """Work out the recovery of the instance whose logs lie in the folder `path`, or beside the database `path`.
 
-    With `content` every segment of every log is checked.  Nothing is written.  -1811 nothing there, -528 no log,
+    `files` are databases that lie elsewhere, to be found by their signatures.  `stop` and `lose` are as those of the
+    recovery.  With `content` every segment of every log is checked, and the earliest stop point is worked out.
+    Nothing is written.  -1811 nothing there, -528 no log,
     -1003 several streams and no `base_name`.
     """
-    files = fs or RealFileSystem()
-    folder, _ = folder_and_database(files, path)
-    looked = look(files, folder, base=base_name, system_folder=system_folder)
-    return _Planner(files, looked, Places(files, folder, map_databases or {})).plan(content=content)
+    opened = fs or RealFileSystem()
+    folder, _ = folder_and_database(opened, path)
+    looked = look(opened, folder, base=base_name, system_folder=system_folder)
+    places = Places(opened, folder, map_databases or {}, files)
+    return _Planner(opened, looked, places, stop, lose).plan(content=content)
 
 
 @dataclass(slots=True)
@@ -160,11 +176,15 @@ class _Met:
 
 
 class _Planner:
-    def __init__(self, fs: FileSystem, looked: Looked, places: Places) -> None:
+    def __init__(self, fs: FileSystem, looked: Looked, places: Places, stop: StopPoint | None, lose: Lose) -> None:
         self._fs = fs
         self._looked = looked
         self._stream: LogStream = looked.stream
         self._places = places
+        self._stop = stop
+        self._lose = lose
+        self._limit: LgPos | None = None
+        self._because = ""
         self._refusals: list[Refusal] = []
         self._losses: list[str] = []
 
@@ -173,11 +193,24 @@ class _Planner:
         checkpoint = None if looked.checkpoint is None else looked.checkpoint.checkpoint.checkpoint
         generations = tuple(sorted(stream.generations))
         start = checkpoint if checkpoint is not None else LgPos(generations[0] if generations else 1, 1, 0)
-        last = generations[-1] if generations else 0
-        replays = range(start.generation, last + 1)
         findings = tuple(stream.check(content=content))
+        clean = looked.clean
+        if self._stop is not None:
+            self._find_limit(self._stop)
+            clean = clean and (self._limit is None or self._limit >= (looked.quit_position or LGPOS_MIN))
+        replays = self._range(start, generations)
+        databases = () if clean else tuple(self._databases(start, replays))
+        if not clean and self._limit is None and self._end_before_damage(findings, start, databases):
+            self._refusals.clear()
+            self._losses.clear()
+            replays = self._range(start, generations)
+            databases = tuple(self._databases(start, replays))
         self._judge_logs(findings, replays)
-        databases = () if looked.clean else tuple(self._databases(start, replays))
+        end = None if clean or self._limit is None else plan_end(stream, self._limit, self._because)
+        self._tell_loss(end)
+        earliest = None if clean or not content else self._find_earliest()
+        if end is not None:
+            self._judge_end(end, earliest)
         version = stream.header.version if stream.header is not None else None
         return RecoveryPlan(
             folder=stream.folder,
@@ -189,15 +222,64 @@ class _Planner:
             checkpoint=checkpoint,
             checkpoint_note=self._checkpoint_note(),
             start=start,
-            replays=range(0) if looked.clean else replays,
+            replays=range(0) if clean else replays,
             databases=databases,
             findings=findings,
-            refusals=() if looked.clean else tuple(self._refusals),
+            refusals=() if clean else tuple(self._refusals),
             losses=tuple(self._losses),
-            clean=looked.clean,
+            clean=clean,
             log_version="" if version is None else str(version),
             spare=stream.temp if stream.temp != stream.current else None,
+            end=end,
+            earliest=earliest,
+            formats=(*log_formats(stream), *_database_formats(databases)),
         )
+
+    # -- the end --
+
+    def _range(self, start: LgPos, generations: tuple[int, ...]) -> range:
+        last = generations[-1] if generations else 0
+        return range(start.generation, (last if self._limit is None else min(last, self._limit.generation)) + 1)
+
+    def _find_limit(self, stop: StopPoint) -> None:
+        try:
+            self._limit, self._because = stop.limit(self._stream), f"the stop at {stop}"
+        except EseError as error:
+            self._refusals.append(Refusal(error.code, error.message, error.path))
+
+    def _end_before_damage(
+        self, findings: tuple[StreamFinding, ...], start: LgPos, databases: tuple[PlannedDatabase, ...]
+    ) -> bool:
+        """Let the replay end before the first log that cannot be used, where that is allowed and it is not required."""
+        bad = [each for each in findings if each.code and each.kind not in _HARMLESS]
+        last = max(self._stream.generations, default=0)
+        first = min((each.generation or last + 1 for each in bad), default=0)
+        needed = max((each.required[1] for each in databases if each.required is not None), default=0)
+        if not self._lose & Lose.DAMAGED or first <= max(start.generation, needed):
+            return False
+        name = self._stream.path(first) or self._stream.current or self._stream.names.archive(first)
+        self._limit, self._because = end_of(first - 1), f"{name} cannot be used"
+        return True
+
+    def _tell_loss(self, end: PlannedEnd | None) -> None:
+        if end is None or self._stop is not None:
+            return
+        known = f"{end.transactions} finished transactions" if end.whole else f"at least {end.transactions} of them"
+        self._losses.append(f"{', '.join(end.set_aside)}: put away; finished work is lost, {known} can be read there")
+
+    def _find_earliest(self) -> LgPos | None:
+        checkpoint = None if self._looked.checkpoint is None else self._looked.checkpoint.checkpoint
+        try:
+            return earliest_stop(Environment(fs=self._fs), self._stream, checkpoint, self._places.find)
+        except EseError as error:
+            if self._limit is not None and not any(each.code == error.code for each in self._refusals):
+                self._refusals.append(Refusal(error.code, error.message, error.path))
+            return None
+
+    def _judge_end(self, end: PlannedEnd, earliest: LgPos | None) -> None:
+        if earliest is not None and end.limit < earliest:
+            error = StopTooEarly(earliest, end.limit, self._stream.folder)
+            self._refusals.append(Refusal(error.code, error.message, error.path))
 
     def _checkpoint_note(self) -> str:
         problem, read = self._looked.checkpoint_problem, self._looked.checkpoint
@@ -211,6 +293,9 @@ class _Planner:
             self._refusals.append(Refusal(Err.MissingLogFile, f"{name}, where the checkpoint is, is missing"))
         for each in findings:
             if not each.code or each.kind in _HARMLESS:
+                continue
+            if self._limit is not None and (each.generation is None or each.generation >= replays.stop):
+                # Behind the end: whether it matters shows when the earliest end is worked out.
                 continue
             if each.generation is None or each.generation >= replays.start:
                 where = each.path or self._stream.names.archive(each.generation or 1)
@@ -228,6 +313,8 @@ class _Planner:
                 with self._stream.open(generation) as log:
                     first = start if generation == start.generation else None
                     for each in log.records(first, strict=False):
+                        if self._limit is not None and each.pos > self._limit:
+                            break
                         met.follow(each.pos, each.record, log.header.signature)
         except EseError:
             # What is damaged or missing there is among the refusals already.
@@ -277,7 +364,8 @@ class _Planner:
             )
             return PlannedDatabase(named.path, path, header, Outlook.REFUSED, "a backup copy", required, committed)
         missing = self._check_ranges(path, header, replays)
-        outlook = Outlook.REFUSED if missing else Outlook.REPLAYED
+        lost = bool(self._lose) and header.gen_max_required < replays.stop
+        outlook = Outlook.REFUSED if missing and not lost else Outlook.REPLAYED
         return PlannedDatabase(named.path, path, header, outlook, "", required, committed, missing)
 
     def _passed(self, planned: PlannedDatabase, *, open_: bool) -> PlannedDatabase:
@@ -306,14 +394,26 @@ class _Planner:
         if first and first < replays.start:
             detail = f"{path}: needs logs from {first:#x} on, the replay starts at {replays.start:#x}"
             self._refusals.append(Refusal(Err.RequiredLogFilesMissing, detail, path))
-        elif last > top:
+        elif last > top and self._limit is None:
             detail = f"{path}: needs logs {first:#x} to {last:#x} to be consistent, the last is {top:#x}"
             self._refusals.append(Refusal(Err.RequiredLogFilesMissing, detail, path))
-            self._losses.append(f"{path}: cannot be made consistent without them; single tables may still be read")
-        elif header.gen_max_committed > top:
+            count = last - max(top, first - 1)
+            self._losses.append(
+                f"{path}: cannot be made consistent without {count} log(s), {max(top + 1, first):#x} to {last:#x}; "
+                "single tables may still be read"
+            )
+        elif header.gen_max_committed > top and not (self._limit is not None and self._stop is not None):
+            count = header.gen_max_committed - top
             detail = f"{path}: logs up to {header.gen_max_committed:#x} hold finished work, the last is {top:#x}"
-            self._refusals.append(Refusal(Err.CommittedLogFilesMissing, detail, path))
-            self._losses.append(f"{path}: consistent without them, but transactions committed since are lost")
+            if not self._lose:
+                self._refusals.append(Refusal(Err.CommittedLogFilesMissing, detail, path))
+            self._losses.append(
+                f"{path}: consistent without {count} log(s), {top + 1:#x} to {header.gen_max_committed:#x}, "
+                "but what was committed in them is lost"
+            )
+        if self._limit is not None and self._stop is not None:
+            # What lies behind a stop is missed only as far as pages may hold it.
+            gone = [each for each in gone if each <= last]
         return tuple(self._name(each) for each in gone)
 
     def _name(self, generation: int) -> str:
@@ -331,3 +431,19 @@ class _Planner:
         for database in databases:
             found += [each for each in database.missing if each not in found]
         return tuple(found)
+
+
+def _database_formats(databases: tuple[PlannedDatabase, ...]) -> Iterator[PlannedFormat]:
+    for each in databases:
+        header = each.header
+        if header is not None:
+            version = f"{header.version:#x}.{header.update_major}.{header.update_minor}"
+            yield PlannedFormat("database", version, understood=_understood(header), path=each.path)
+
+
+def _understood(header: DatabaseHeader) -> bool:
+    try:
+        header.check_version()
+    except EseError:
+        return False
+    return True

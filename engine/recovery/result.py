@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from engine.types import LGPOS_MIN, LgPos
+from engine.types import LGPOS_MIN, LgPos, LogTime
+
+
+class Loss(NamedTuple):
+    """Finished work that a database lost on request: that of the generations `first` to `last`."""
+
+    path: str
+    first: int
+    last: int
 
 
 @dataclass(frozen=True, slots=True)
 class RecoveryResult:
     """Result of init: whether anything had to be replayed, which generations, which databases became clean.
 
-    `started` is where the replay began and `ended` the position of the RecoveryQuit2 record.
+    `started` is where the replay began and `ended` the position of the RecoveryQuit2 record.  The databases stand at
+    `stands`, the last record that was replayed, whose segment was begun at `stands_time`: they hold what was committed
+    up to there, and nothing else.
     """
 
     needed: bool = False
@@ -19,3 +30,10 @@ class RecoveryResult:
     databases: tuple[str, ...] = ()
     started: LgPos = LGPOS_MIN
     ended: LgPos = LGPOS_MIN
+    stands: LgPos = LGPOS_MIN
+    stands_time: LogTime = field(default_factory=LogTime)
+    undone_transactions: int = 0
+    undone_changes: int = 0
+    set_aside: tuple[str, ...] = ()
+    """Where the logs are now that were behind a stop point, or could not be used."""
+    lost: tuple[Loss, ...] = ()

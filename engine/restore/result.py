@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from engine.recovery.result import RecoveryResult
 from engine.types import LGPOS_MIN, LgPos
 
 
@@ -21,3 +22,5 @@ class RestoreResult:
     from_set: range
     started: LgPos = LGPOS_MIN
     ended: LgPos = LGPOS_MIN
+    recovery: RecoveryResult = field(default_factory=RecoveryResult)
+    """What the recovery behind the copying did: where the databases stand, what was undone, what was put away."""

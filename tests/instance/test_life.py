@@ -370,7 +370,6 @@ def test_init_options(world: World) -> None:
     instance = world.instance()
     assert code_of(lambda: instance.init(InitOptions.LOG_STREAM_MUST_EXIST)) == Err.MissingLogFile
     assert code_of(lambda: instance.init(InitOptions.RECOVERY_WITHOUT_UNDO)) == Err.InvalidGrbit
-    assert code_of(lambda: instance.init(stop_at=LgPos(1, 1, 0))) == Err.FeatureNotAvailable
     instance.init()
 
 
