@@ -32,6 +32,7 @@ _WORD = struct.Struct("<H")
 _TWO_WORDS = struct.Struct("<HH")
 _KEPT_FLAGS: Final = int(NodeFlags.VERSION | NodeFlags.DELETED)
 _COMPRESSED: Final = int(NodeFlags.COMPRESSED)
+_DELETED: Final = int(NodeFlags.DELETED)
 _NEVER_COMPRESSED: Final = PageFlags.ROOT | PageFlags.SPACE_TREE
 _NOT_A_BODY: Final = PageFlags.EMPTY | PageFlags.PRE_INIT
 _MOST_TAGS: Final = 0x0FFF
@@ -192,6 +193,15 @@ class MutablePage:
         return [
             (flags, external[:prefix] + suffix if prefix else suffix, data)
             for flags, prefix, suffix, data in self._nodes
+        ]
+
+    def alive(self) -> list[tuple[bytes, bytes]]:
+        """Return the nodes that are not marked deleted as (whole key, data)."""
+        external = self.external
+        return [
+            (external[:prefix] + suffix if prefix else suffix, data)
+            for flags, prefix, suffix, data in self._nodes
+            if not flags & _DELETED
         ]
 
     # Changing nodes.  Every change keeps `used`.

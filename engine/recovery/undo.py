@@ -79,7 +79,7 @@ def _undo_version(database: ReplayedDatabase, version: Version, append: Callable
     store = database.store
     page, line = locate(store, version)
     if version.image_due and version.oper in NEED_IMAGE:
-        append(version.undo_info(page.pgno, len(page.data(line))))
+        append(version.image_record(page.pgno, len(page.data(line))))
         version.image_due = False
         database.unpin(version.pgno)
     database.dbtime_last += 1

@@ -142,15 +142,21 @@ def delta(record: lr.Delta | lr.Delta64, store: PageStore) -> Result:
 
 
 def add_delta(page: MutablePage, line: int, offset: int, amount: int, *, wide: bool) -> None:
-    """Add `amount` to the signed 4 or 8 bytes at `offset` of a node's data, wrapping around as the engine does."""
-    number = _I64 if wide else _I32
-    data = bytearray(page.data(line))
-    if offset + number.size > len(data):
+    """Add `amount` to the signed 4 or 8 bytes at `offset` of a node's data; -626 when they are not there."""
+    data = page.data(line)
+    if offset + (_I64 if wide else _I32).size > len(data):
         raise contradiction(page, f"a delta at byte {offset} of {len(data)}")
+    page.set_data(line, shifted(data, offset, amount, wide=wide))
+
+
+def shifted(data: bytes, offset: int, amount: int, *, wide: bool) -> bytes:
+    """Return `data` with `amount` added to the signed 4 or 8 bytes at `offset`, wrapping around as the engine does."""
+    number = _I64 if wide else _I32
+    result = bytearray(data)
     bits = 8 * number.size
     value = (number.unpack_from(data, offset)[0] + amount) & ((1 << bits) - 1)
-    number.pack_into(data, offset, value - (1 << bits) if value >> (bits - 1) else value)
-    page.set_data(line, bytes(data))
+    number.pack_into(result, offset, value - (1 << bits) if value >> (bits - 1) else value)
+    return bytes(result)
 
 
 def set_external_header(record: lr.SetExternalHeader, store: PageStore) -> Result:

@@ -78,7 +78,7 @@ class Version:
             self.data,
         )
 
-    def undo_info(self, pgno: int, cb_present: int) -> lr.UndoInfo:
+    def image_record(self, pgno: int, cb_present: int) -> lr.UndoInfo:
         """Return the record that brings the before-image into the log.
 
         `pgno` is the page that is to be written; the record names no line.  `cb_present` is the length of the

@@ -1,0 +1,181 @@
+"""Cleanup: versions that no reader needs any more go, and with them the nodes that only waited for that.
+
+A version can go when its transaction was committed before every open one began.  A flag delete that was the last
+version of its node leaves the node to be removed from its page; so does an insert that was taken back.  The removal is
+work of the system: a transaction of its own (Begin0, Delete ..., Commit0) in a session of its own, committed lazily.
+Transactions are cleaned in the order of their commits, their changes in the order they were made.
+
+Each step holds the latch and is short; between two steps everybody else may go on.
+Source: log reference 2.3, 6.5.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+from engine.errors import EseError
+from engine.format.lr import Oper
+from engine.format.node import NodeFlags
+from engine.store import trees
+from engine.store.versions import Hook, LiveVersion, Transaction
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from engine.store.doing import TreeRef
+    from engine.store.transactions import StoreSession
+
+_SLICE: Final = 64
+"""Changes looked at in one step."""
+_PAUSE: Final = 0.05
+"""Seconds that the background waits for more work to come together."""
+_PERIOD: Final = 1.0
+"""Seconds after which the background looks without being woken."""
+_DELETED: Final = int(NodeFlags.DELETED)
+
+
+class Cleanup:
+    """The cleanup of an instance; `session` is its own session, `failed` hears of an error in the background."""
+
+    def __init__(self, session: StoreSession, failed: Callable[[EseError], None] | None = None) -> None:
+        self.session = session
+        self.versions = session.versions
+        self.versions.make_room = self._make_room
+        self.removed = 0
+        """Nodes removed so far."""
+        self.failed = failed
+        self._latch = session.journal.latch
+        self._waiting: deque[tuple[TreeRef, bytes, bytes]] = deque()
+        self._transaction: Transaction | None = None
+        self._next = 0
+        self._wake = threading.Event()
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    # What is to be done.
+
+    def schedule(self, tree: TreeRef, key: bytes, data: bytes) -> None:
+        """Have a node removed that is marked deleted and has no version; with the latch held."""
+        self._waiting.append((tree, key, data))
+
+    def forget(self, tree: TreeRef) -> None:
+        """Drop what waits for a tree that is about to be freed; with the latch held."""
+        self._waiting = deque(
+            each for each in self._waiting if each[0].root != tree.root or each[0].pages != tree.pages
+        )
+
+    def run(self) -> None:
+        """Clean up all that can go now.  Errors of the pages and the log; what caused one is tried again next time."""
+        while self.step():
+            pass
+
+    def step(self) -> bool:
+        """Do a slice of the work; return whether there may be more."""
+        with self._latch:
+            try:
+                more = self._slice()
+            except BaseException:
+                self._close(committed=False)
+                raise
+            self._close(committed=True)
+            return more
+
+    def _close(self, *, committed: bool) -> None:
+        if not self.session.level:
+            return
+        if committed:
+            self.session.commit(lazy=True)
+        else:
+            self.session.rollback_all()
+
+    def _make_room(self, size: int) -> None:
+        versions = self.versions
+        while versions.used + size > versions.limit and self.step():
+            pass
+
+    def _slice(self) -> bool:
+        for _ in range(_SLICE):
+            if self._waiting:
+                self._remove(*self._waiting[0])
+                self._waiting.popleft()
+                continue
+            change = self._next_change()
+            if change is None:
+                return bool(self._waiting)
+            if isinstance(change, LiveVersion):
+                self._clean(change)
+            elif change.cleaned is not None:
+                self._begin()
+                change.cleaned(self.session)
+            self._next += 1
+        return True
+
+    def _next_change(self) -> LiveVersion | Hook | None:
+        """Return the next change that no reader needs, None when there is none."""
+        while True:
+            if self._transaction is None:
+                committed = self.versions.committed
+                if not committed or committed[0].commit > self.versions.oldest:
+                    return None
+                self._transaction = committed.popleft()
+                self._next = 0
+            written = self._transaction.written
+            if self._next < len(written):
+                return written[self._next]
+            self._transaction = None
+
+    def _clean(self, version: LiveVersion) -> None:
+        if self.versions.unlink(version) and version.oper == Oper.FLAG_DELETE:
+            self.schedule(version.tree, version.key, version.data)
+
+    def _remove(self, tree: TreeRef, key: bytes, data: bytes) -> None:
+        """Remove a node if it is marked deleted and no version speaks of it."""
+        if self.versions.head(tree, key if tree.unique else (key, data)) is not None:
+            return
+        if tree.pages.load(tree.root).objid != tree.objid:
+            return
+        place = trees.descend(tree, key, data)
+        if place.exact and place.page.node(place.line)[0] & _DELETED:
+            self._begin()
+            trees.remove_line(self.session, tree, place.page, place.line)
+            self.removed += 1
+
+    def _begin(self) -> None:
+        if not self.session.level:
+            self.session.begin()
+
+    # In the background.
+
+    def start(self) -> None:
+        """Clean up in a thread from now on."""
+        self._stop.clear()
+        self._thread = threading.Thread(target=self._background, name="ese-cleanup", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread; what waits stays."""
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            self._stop.set()
+            self._wake.set()
+            thread.join()
+
+    def wake(self) -> None:
+        """Say that a transaction has ended."""
+        if self._thread is not None and not self._wake.is_set():
+            self._wake.set()
+
+    def _background(self) -> None:
+        while not self._stop.is_set():
+            self._wake.wait(_PERIOD)
+            self._wake.clear()
+            try:
+                while not self._stop.is_set() and self.step():
+                    pass
+            except EseError as error:
+                if self.failed is not None:
+                    self.failed(error)
+                return
+            self._stop.wait(_PAUSE)
