@@ -7,17 +7,23 @@ Every change is a log record, appended and then applied; nothing else touches a 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from engine.format.page import TAG_SIZE, header_size
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from engine.format import lr
     from engine.store.journal import Journal
     from engine.store.pages import StorePages
     from engine.types import LgPos
 
 DEFAULT_DENSITY: Final = 80
 """Percent of a leaf that appends fill."""
+
+make_record = cast("Callable[[type[lr.PageRecord], Iterable[Any]], lr.PageRecord]", tuple.__new__)
+"""Makes a record of its values, without the cost of a call into Python."""
 
 
 class Doer(Protocol):

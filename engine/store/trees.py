@@ -11,24 +11,24 @@ Source: database reference 2.5, 4.7; log reference 2.6, 3.4.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from engine.errors import Err
 from engine.format import lr
 from engine.format.node import NodeFlags
-from engine.store import split
+from engine.store import merge, split
+from engine.store.doing import make_record
 from engine.store.lines import PLAIN_COST, held_bytes
 from engine.store.search import Place, descend, path_to
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
     from engine.pages.mutable import MutablePage
     from engine.redo.apply import Applied
     from engine.store.doing import Doer, TreeRef
 
 __all__ = [
     "Place",
+    "delete",
     "delta",
     "descend",
     "flag_delete",
@@ -45,9 +45,6 @@ _DELETED: Final = int(NodeFlags.DELETED)
 _STREAK: Final = 2
 _COMPRESSED: Final = 8
 _ROUNDS: Final = 16
-
-_make = cast("Callable[[type[lr.PageRecord], Iterable[Any]], lr.PageRecord]", tuple.__new__)
-"""Makes a record of its values, without the cost of a call into Python."""
 
 
 def insert(
@@ -71,7 +68,7 @@ def insert(
     flags = tree.record_flags | doer.record_flags
     begin0 = doer.begun()
     pages = tree.pages
-    record = _make(
+    record = make_record(
         lr.Insert,
         (
             doer.procid,
@@ -108,14 +105,14 @@ def _insert_in_want(
         if _room(doer, tree, page, cost + (tree.slack if behind and not page.next else 0)):
             values = _node_values(doer, tree, page, line, rceid, versioned=versioned)
             begin0 = doer.begun()
-            record = _make(lr.Insert, (*values, page.external[:prefix], suffix, data))
+            record = make_record(lr.Insert, (*values, page.external[:prefix], suffix, data))
             return doer.journal.do(tree.pages, record, begin0)
         hot = streak >= _STREAK and line >= _STREAK and not (behind and not page.next)
         work = split.Work(lr.SplitOper.INSERT, line, key, data, hot)
 
         def make(pgno: int, line: int, dbtime: int) -> lr.Record:
             head = _in_macro(doer, tree, pgno, line, dbtime, rceid, versioned=versioned)
-            return _make(lr.Insert, (*head, b"", key, data))
+            return make_record(lr.Insert, (*head, b"", key, data))
 
         applied = split.divide(doer, tree, mark, work, make)
         if applied is not None:
@@ -156,11 +153,11 @@ def replace(doer: Doer, tree: TreeRef, place: Place, data: bytes, *, rceid: int 
         if _grows(doer, tree, page, line, len(data)):
             begin0 = doer.begun()
             values = _node_values(doer, tree, page, line, rceid, versioned=versioned)
-            return doer.journal.do(tree.pages, _make(lr.Replace, (*values, len(old), len(data), data)), begin0)
+            return doer.journal.do(tree.pages, make_record(lr.Replace, (*values, len(old), len(data), data)), begin0)
 
         def make(pgno: int, line: int, dbtime: int, old: bytes = old) -> lr.Record:
             head = _in_macro(doer, tree, pgno, line, dbtime, rceid, versioned=versioned)
-            return _make(lr.Replace, (*head, len(old), len(data), data))
+            return make_record(lr.Replace, (*head, len(old), len(data), data))
 
         place, applied = _grow(doer, tree, place, split.Work(lr.SplitOper.REPLACE, line, key, data), make)
         if applied is not None:
@@ -177,7 +174,7 @@ def _grow(
         # A prefix that no key uses only takes room.
         begin0 = doer.begun()
         values = _node_values(doer, tree, page, 0, 0, versioned=False)
-        doer.journal.do(tree.pages, _make(lr.SetExternalHeader, (*values, b"")), begin0)
+        doer.journal.do(tree.pages, make_record(lr.SetExternalHeader, (*values, b"")), begin0)
         return place, None
     mark = b"" if tree.unique else page.data(place.line)
     applied = split.divide(doer, tree, mark, work, make)
@@ -203,12 +200,12 @@ def flag_insert_and_replace(
         if _grows(doer, tree, page, line, len(data)):
             begin0 = doer.begun()
             values = _node_values(doer, tree, page, line, rceid, versioned=versioned)
-            record = _make(lr.FlagInsertAndReplaceData, (*values, rceid_replace, key, data))
+            record = make_record(lr.FlagInsertAndReplaceData, (*values, rceid_replace, key, data))
             return doer.journal.do(tree.pages, record, begin0)
 
         def make(pgno: int, line: int, dbtime: int, key: bytes = key) -> lr.Record:
             head = _in_macro(doer, tree, pgno, line, dbtime, rceid, versioned=versioned)
-            return _make(lr.FlagInsertAndReplaceData, (*head, rceid_replace, key, data))
+            return make_record(lr.FlagInsertAndReplaceData, (*head, rceid_replace, key, data))
 
         work = split.Work(lr.SplitOper.FLAG_INSERT_AND_REPLACE_DATA, line, key, data)
         place, applied = _grow(doer, tree, place, work, make)
@@ -222,7 +219,7 @@ def flag_insert(doer: Doer, tree: TreeRef, place: Place, *, rceid: int = 0, vers
     page, line = _node(place)
     begin0 = doer.begun()
     values = _node_values(doer, tree, page, line, rceid, versioned=versioned)
-    return doer.journal.do(tree.pages, _make(lr.FlagInsert, (*values, page.key(line), page.data(line))), begin0)
+    return doer.journal.do(tree.pages, make_record(lr.FlagInsert, (*values, page.key(line), page.data(line))), begin0)
 
 
 def flag_delete(doer: Doer, tree: TreeRef, place: Place, *, rceid: int = 0, versioned: bool = True) -> Applied:
@@ -230,7 +227,7 @@ def flag_delete(doer: Doer, tree: TreeRef, place: Place, *, rceid: int = 0, vers
     page, line = _node(place)
     begin0 = doer.begun()
     values = _node_values(doer, tree, page, line, rceid, versioned=versioned)
-    return doer.journal.do(tree.pages, _make(lr.FlagDelete, values), begin0)
+    return doer.journal.do(tree.pages, make_record(lr.FlagDelete, values), begin0)
 
 
 def delta(
@@ -254,7 +251,7 @@ def delta(
     values = _node_values(doer, tree, page, line, rceid, versioned=versioned)
     mark = b"" if tree.unique else data
     kind = lr.Delta64 if wide else lr.Delta
-    return doer.journal.do(tree.pages, _make(kind, (*values, amount, offset, page.key(line), mark)), begin0)
+    return doer.journal.do(tree.pages, make_record(kind, (*values, amount, offset, page.key(line), mark)), begin0)
 
 
 def set_root_header(doer: Doer, tree: TreeRef, external: bytes) -> Applied:
@@ -264,14 +261,19 @@ def set_root_header(doer: Doer, tree: TreeRef, external: bytes) -> Applied:
         raise page.error(Err.RecordTooBig, f"no room for a root header of {len(external)} bytes")
     begin0 = doer.begun()
     values = _node_values(doer, tree, page, 0, 0, versioned=False)
-    return doer.journal.do(tree.pages, _make(lr.SetExternalHeader, (*values, external)), begin0)
+    return doer.journal.do(tree.pages, make_record(lr.SetExternalHeader, (*values, external)), begin0)
+
+
+def delete(doer: Doer, tree: TreeRef, place: Place) -> None:
+    """Take a node out for good; nothing may need it any more.  Its page goes when it is empty, or nearly so."""
+    merge.delete(doer, tree, place)
 
 
 def remove_line(doer: Doer, tree: TreeRef, page: MutablePage, line: int) -> Applied:
     """Take a node out of its page."""
     begin0 = doer.begun()
     values = _node_values(doer, tree, page, line, 0, versioned=False)
-    return doer.journal.do(tree.pages, _make(lr.Delete, values), begin0)
+    return doer.journal.do(tree.pages, make_record(lr.Delete, values), begin0)
 
 
 def _node(place: Place) -> tuple[MutablePage, int]:
