@@ -30,7 +30,7 @@ from engine.recovery.stop import Lose
 from engine.types import InitOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from engine.discover import FoundInstance
     from engine.events import Event
@@ -59,6 +59,7 @@ def recover(  # noqa: PLR0913 - what a recovery can be told
     into: StrPath | None = None,
     base_name: str | None = None,
     map_databases: Mapping[str, str] | None = None,
+    files: Sequence[str] = (),
     stop: StopPoint | None = None,
     lose: Lose = Lose.NOTHING,
     progress: ProgressCallback | None = None,
@@ -67,15 +68,23 @@ def recover(  # noqa: PLR0913 - what a recovery can be told
 ) -> RecoverJob:
     """Recover the instance whose logs lie in the folder `path`; with `into` a copy of it there, else in place.
 
-    With `stop` the log is followed to there only, and what is behind is put away, not lost; `lose` is leave to go on
-    without logs that no database requires.  What the plan knows to fail is refused before anything is written, with
-    the plan's own code.  -1023 when `into` exists and is not empty; otherwise the errors of a start.
+    `map_databases` and `files` tell where databases lie, see `engine.recovery.places`.  With `stop` the log is followed
+    to there only, and what is behind is put away, not lost; `lose` is leave to go on without logs that no database
+    requires.  What the plan knows to fail is refused before anything is written, with the plan's own code.  -1023 when
+    `into` exists and is not empty; otherwise the errors of a start.
     """
     world = env or Environment()
     fs = world.fs
     folder, _ = folder_and_database(fs, path)
     plan = plan_recovery(
-        folder, base_name=base_name, map_databases=map_databases, stop=stop, lose=lose, content=False, fs=fs
+        folder,
+        base_name=base_name,
+        map_databases=map_databases,
+        files=files,
+        stop=stop,
+        lose=lose,
+        content=False,
+        fs=fs,
     )
     if plan.refusals:
         first = plan.refusals[0]

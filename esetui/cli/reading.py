@@ -17,12 +17,14 @@ from esetui.cli.describe.fields import range_text
 from esetui.cli.describe.findings import finding_fields, finding_text
 from esetui.cli.exit_codes import ExitCode
 from esetui.cli.options import PATH
+from esetui.cli.stops import standing_fields, stoppable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from engine.findings import Finding
     from engine.recovery.memory import Recovered, RecoveredDatabase
+    from engine.recovery.stop import StopPoint
     from engine.table import Database
     from esetui.cli.output import Output
 
@@ -57,9 +59,10 @@ class Told:
 
 
 class Replay(NamedTuple):
-    """What `--replay` asks for: the folder of the logs, None where they lie beside the database."""
+    """What `--replay` asks for: the folder of the logs, None where they lie beside the database, and how far."""
 
     logs: str | None
+    stop: StopPoint | None
 
 
 def replayable(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -67,11 +70,12 @@ def replayable(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @click.option("--replay", is_flag=True, help="Recover the database in memory first; nothing is written.")
     @click.option("--logs", type=PATH, help="Folder of the logs for --replay; by default that of the database.")
+    @stoppable
     @functools.wraps(function)
-    def run(*args: Any, replay: bool, logs: str | None, **options: Any) -> Any:
-        if logs is not None and not replay:
-            raise click.UsageError("--logs is for --replay")
-        return function(*args, replay=Replay(logs) if replay else None, **options)
+    def run(*args: Any, replay: bool, logs: str | None, stop: StopPoint | None, **options: Any) -> Any:
+        if not replay and (logs is not None or stop is not None):
+            raise click.UsageError("--logs and --until-... are for --replay")
+        return function(*args, replay=Replay(logs, stop) if replay else None, **options)
 
     return run
 
@@ -79,7 +83,7 @@ def replayable(function: Callable[..., Any]) -> Callable[..., Any]:
 def replayed(stack: ExitStack, out: Output, path: str, replay: Replay) -> RecoveredDatabase:
     """Recover a database in memory and tell what that did; freed with `stack`.  Errors as `open_recovered`."""
     env = Environment(fs=ReadOnlyFileSystem(RealFileSystem()))
-    recovered = stack.enter_context(open_recovered(path, logs=replay.logs, env=env))
+    recovered = stack.enter_context(open_recovered(path, logs=replay.logs, stop=replay.stop, env=env))
     write_recovered(out, recovered)
     return recovered.database(path)
 
@@ -91,7 +95,7 @@ def write_recovered(out: Output, recovered: Recovered) -> None:
     logs = range_text(result.replayed.start, result.replayed.stop - 1)
     out.narrate(
         f"replayed in memory: logs {logs}, {pages} page(s) differ from the file, "
-        f"{undone.transactions} open transaction(s) undone; consistent at {result.ended}"
+        f"{undone.transactions} open transaction(s) undone; it stands at {result.stands} ({result.stands_time})"
     )
     out.record(
         "replayed",
@@ -99,8 +103,7 @@ def write_recovered(out: Output, recovered: Recovered) -> None:
         started=result.started,
         ended=result.ended,
         pages=pages,
-        undone_transactions=undone.transactions,
-        undone_changes=undone.changes,
+        **standing_fields(result),
     )
 
 

@@ -17,11 +17,13 @@ from esetui.cli.exit_codes import ExitCode
 from esetui.cli.failures import exit_code_for, next_step
 from esetui.cli.options import PATH, common
 from esetui.cli.output import is_terminal, size_text
+from esetui.cli.stops import standing_fields, stoppable, write_standing
 from esetui.journal import event_fields
 
 if TYPE_CHECKING:
     from engine.backup.sets import BackupSet
     from engine.events import Event
+    from engine.recovery.stop import StopPoint
     from engine.restore.result import RestoreResult
     from esetui.cli.output import Output
 
@@ -31,12 +33,15 @@ if TYPE_CHECKING:
 @click.option("--to", type=PATH, help="Folder for the databases; without it they go to where the logs say they were.")
 @click.option("--logs", type=PATH, help="Folder of the live logs, which are replayed too; by default that of --to.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask before databases are replaced.")
+@stoppable
 @common
-def command(out: Output, source: str, to: str | None, logs: str | None, *, yes: bool) -> ExitCode:
+def command(
+    out: Output, source: str, to: str | None, logs: str | None, stop: StopPoint | None, *, yes: bool
+) -> ExitCode:
     """Restore the databases of a backup set.
 
-    Each database is copied, brought to the newest moment that the logs reach, and only then put in its place.  The
-    set is not changed.
+    Each database is copied, brought to the newest moment that the logs reach or to the stop point, and only then put
+    in its place.  The set is not changed; live logs behind a stop point are put away in a folder beside the others.
     """
     if to is None and logs is None:
         raise click.UsageError("say --to, the folder for the databases, or --logs to restore them to where they were")
@@ -56,7 +61,7 @@ def command(out: Output, source: str, to: str | None, logs: str | None, *, yes: 
         out.narrate(each.message)
 
     try:
-        result = restore_set(source, to=to, logs=logs, on_event=event)
+        result = restore_set(source, to=to, logs=logs, stop=stop, on_event=event)
     except EseError as error:
         code = exit_code_for(error)
         out.fail(error, unchanged="the set; no database was replaced", then=next_step(error))
@@ -85,6 +90,7 @@ def write_result(out: Output, result: RestoreResult) -> None:
     for logged, path in sorted(result.databases.items()):
         out.line(f"restored   {path}")
         out.record("database", logged_path=logged, path=path)
+    write_standing(out, result.recovery)
     replayed = range_text(result.replayed.start, result.replayed.stop - 1)
     out.summary(f"restore of {result.set_folder} complete; logs {replayed} replayed, consistent at {result.ended}")
     out.record(
@@ -97,4 +103,5 @@ def write_result(out: Output, result: RestoreResult) -> None:
         from_set=result.from_set,
         started=result.started,
         ended=result.ended,
+        **standing_fields(result.recovery),
     )
