@@ -17,15 +17,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from engine.errors import Err, EseError
-from engine.format.checksum import correct_page, verify_page
+from engine.errors import Err
 from engine.format.node import Extent, RootHeader, children, nodes
-from engine.format.page import Page, PageFlags, page_offset, pages_in_file
+from engine.format.page import Page, PageFlags, pages_in_file
+from engine.page_reading import read_verified
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from engine.files.base import File
+    from engine.page_reading import File
 
 SYSTEM_ROOT: Final = 1
 """Page of the system root, which owns everything."""
@@ -54,40 +54,8 @@ class OwnedPages:
 
 
 def read_page(file: File, pgno: int, page_size: int) -> Page:
-    """Read and verify one page that a tree points to.
-
-    -1018 or -1118 for its checksum, -1019 when it is blank, -4001 when it lies outside the file.  A single flipped
-    bit is corrected in memory only.
-    """
-    if pgno < 1:
-        raise EseError.from_code(Err.BadPageLink, f"page {pgno}", path=file.path, page=pgno)
-    offset = page_offset(pgno, page_size)
-    data: bytes | bytearray = file.read_at(offset, page_size)
-    if len(data) < page_size:
-        raise EseError.from_code(
-            Err.FileIOBeyondEOF,
-            "the page lies beyond the end of the file",
-            path=file.path,
-            page=pgno,
-            offset=offset,
-        )
-    bad = verify_page(data, pgno)
-    if bad is not None:
-        data = bytearray(data)
-        if correct_page(data, pgno) is None:
-            raise EseError.from_code(
-                bad.code,
-                "the page's checksum is wrong" if bad.claimed is None else f"it would be right for page {bad.claimed}",
-                path=file.path,
-                page=pgno,
-                offset=offset + bad.offset,
-                stored=bad.stored,
-                computed=bad.computed,
-            )
-    page = Page(data, pgno, path=file.path)
-    if page.is_blank:
-        raise page.error(Err.PageNotInitialized, "a tree points to a page that was never written")
-    return page
+    """Read and verify one page that a tree points to; errors as `read_verified`."""
+    return Page(read_verified(file, pgno, page_size), pgno, path=file.path)
 
 
 def root_header(file: File, pgno: int, page_size: int) -> tuple[Page, RootHeader]:

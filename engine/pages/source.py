@@ -13,29 +13,12 @@ from collections import OrderedDict
 from typing import IO, TYPE_CHECKING, Final, Protocol
 
 from engine.errors import Err, EseError
-from engine.format.checksum import correct_page, verify_batch, verify_page
+from engine.format.checksum import verify_batch
 from engine.format.page import Page, page_offset
+from engine.page_reading import read_verified
 
 if TYPE_CHECKING:
-    from engine.format.checksum import BadUnit
-
-
-class File(Protocol):
-    """What is needed of a file: its path, its size in bytes, and reading."""
-
-    @property
-    def path(self) -> str:
-        """Where it lies."""
-
-    def size(self) -> int:
-        """Return the size in bytes."""
-
-    def read_at(self, offset: int, length: int) -> bytes:
-        """Return up to `length` bytes; fewer only at the end."""
-
-    def close(self) -> None:
-        """Close it."""
-
+    from engine.page_reading import File
 
 DEFAULT_CACHE_BYTES: Final = 32 * 1024 * 1024
 """Bytes of pages that a source keeps unless told otherwise."""
@@ -66,41 +49,6 @@ class PageSource(Protocol):
 
     def prefetch(self, first: int, count: int) -> None:
         """Read pages that will be asked for soon; damaged ones show when they are asked for."""
-
-
-def read_error(bad: BadUnit, path: str, page_size: int) -> EseError:
-    """Return the error of a page whose checksum is wrong beyond repair."""
-    detail = f"the page belongs to number {bad.claimed}" if bad.claimed else "the page's checksum is wrong"
-    return EseError.from_code(
-        bad.code,
-        detail,
-        path=path,
-        page=bad.number,
-        offset=page_offset(bad.number, page_size) + bad.offset,
-        stored=bad.stored,
-        computed=bad.computed,
-    )
-
-
-def read_verified(file: File, pgno: int, page_size: int, corrected: list[int] | None = None) -> bytes | bytearray:
-    """Read one page and verify it; errors as `PageSource.page`.  The number of a corrected page is appended."""
-    if pgno < 1:
-        raise EseError.from_code(Err.BadPageLink, f"page {pgno}", path=file.path, page=pgno)
-    data: bytes | bytearray = file.read_at(page_offset(pgno, page_size), page_size)
-    if len(data) < page_size:
-        raise EseError.from_code(
-            Err.FileIOBeyondEOF, "the page lies beyond the end of the file", path=file.path, page=pgno
-        )
-    bad = verify_page(data, pgno)
-    if bad is not None:
-        data = bytearray(data)
-        if correct_page(data, pgno) is None:
-            raise read_error(bad, file.path, page_size)
-        if corrected is not None:
-            corrected.append(pgno)
-    if not any(data[:8]) and not any(data):
-        raise EseError.from_code(Err.PageNotInitialized, "the page was never written", path=file.path, page=pgno)
-    return data
 
 
 class FilePages:

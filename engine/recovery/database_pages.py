@@ -22,7 +22,7 @@ from engine.space import owned_pages
 if TYPE_CHECKING:
     from engine.errors import EseError
     from engine.files.base import File, FileSystem
-    from engine.pages.source import File as Readable
+    from engine.page_reading import File as Readable
     from engine.types import LgPos
 
 CACHE_BYTES: Final = 32 * 1024 * 1024

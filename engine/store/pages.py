@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Final, Protocol
 from engine.errors import Err, EseError
 from engine.format import lr
 from engine.format.page import FLUSH_TYPE_SHIFT, PageFlags, page_offset
+from engine.page_reading import read_verified
 from engine.pages.mutable import MutablePage
-from engine.pages.source import read_verified
 from engine.types import LGPOS_MIN
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ import numpy as np
 from engine.errors import Err, EseError
 from engine.findings import Finding, UnitKind
 from engine.flush_map import FlushMap, page_marks
-from engine.format.checksum import correct_page, diagnose, verify_batch, verify_page
+from engine.format.checksum import correct_page, verify_batch
 from engine.format.dbheader import (
     HEADER_PROBE_SIZE,
     DatabaseHeader,
@@ -35,6 +35,7 @@ from engine.format.patch import PatchHeader
 from engine.info import read_database_file
 from engine.log.paths import name_of
 from engine.monitor import Cell
+from engine.page_reading import judge_page
 from engine.space import owned_pages
 from engine.verify.batches import BATCH_SIZE, Task, read_batches
 from engine.verify.lost_writes import LostWrites
@@ -145,8 +146,8 @@ def _report_trailer(file: File, sheet: Sheet, shape: _Shape, error: EseError) ->
     """Report a missing or damaged trailer; the last page is a page of the database only if it is right as one."""
     pages, size = shape.pages, shape.page_size
     offset = page_offset(pages, size)
-    last = file.read_at(offset, size)
-    if len(last) == size and (verify_page(last, pages) is not None or not any(last)):
+    last = judge_page(file, pages, size)
+    if len(last.data) == size and (last.bad is not None or not any(last.data)):
         shape.pages -= 1
     stored, computed = error.stored or 0, error.computed or 0
     detail = f"trailer of the backup copy: {error.message}"
@@ -271,13 +272,13 @@ class _Sweep:
     def bad(self, view: memoryview, bad: BadUnit) -> None:
         """Judge one page that failed, reading it again first; report and perhaps correct it."""
         for _ in range(_LATER_READS):
-            again = self.file.read_at(page_offset(bad.number, self.size), self.size)
-            if len(again) < self.size or again == view:
+            again = judge_page(self.file, bad.number, self.size)
+            if len(again.data) < self.size or again.data == view:
                 break
-            view[:] = again
-            if verify_page(view, bad.number) is None:
+            view[:] = again.data
+            if again.bad is None:
                 return
-            bad = diagnose(view, bad.number)
+            bad = again.bad
         corrected = bool(bad.bits) and self.correct
         if corrected:
             correct_page(view, bad.number)

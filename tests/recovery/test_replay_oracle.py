@@ -12,9 +12,9 @@ from engine.format import lr
 from engine.format.dbheader import DatabaseHeader
 from engine.format.page import PageFlags, pages_in_file
 from engine.log.reader import LogFile
+from engine.page_reading import read_verified
 from engine.pages.cache import PageCache
 from engine.pages.mutable import MutablePage
-from engine.pages.source import read_verified
 from engine.recovery.replay import Replay
 from engine.recovery.undo import undo_all
 from engine.redo.apply import apply

@@ -15,8 +15,8 @@ from engine.errors import EseError
 from engine.files.crash import CrashFileSystem, CrashPolicy
 from engine.format.node import NodeFlags
 from engine.format.page import PageFlags
+from engine.page_reading import read_verified
 from engine.pages.cache import PageCache
-from engine.pages.source import read_verified
 from engine.store import nodes
 from engine.store.cleanup import Cleanup
 from engine.store.doing import TreeRef
