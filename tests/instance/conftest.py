@@ -51,7 +51,7 @@ class World:
         return f"{self.folder}/{name}"
 
     def env(self, fs: FileSystem | None = None) -> Environment:
-        return Environment(fs=fs or self.disk, now=self.clock)
+        return Environment(fs=fs or self.disk, now=self.clock, background=False)
 
     def instance(self, fs: FileSystem | None = None, **settings: Any) -> Instance:
         settings.setdefault("path", self.folder)
