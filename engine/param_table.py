@@ -108,7 +108,7 @@ _TABLE = r"""
     open table descriptors
 8 MaxCursors i 1024 0..M I pre adv = holds: no cursor is ever open
     cursors
-9 MaxVerPages i 64 1..M I pre adv = holds: no version is ever kept
+9 MaxVerPages i 64 1..M I pre adv = honoured
     ceiling of the version store in its pages
 10 MaxTemporaryTables i 20 0..M I pre adv = holds: there are no temporary tables
     temporary tables; 0 is no temporary database
@@ -160,7 +160,7 @@ _TABLE = r"""
     repair outdated index entries
 60 CacheSizeMin i 1 1..U G any adv = honoured
     floor of the cache in pages; not above CacheSizeMax
-63 PreferredVerPages i 58 1..M I any adv = tuning: no version is ever kept
+63 PreferredVerPages i 58 1..M I any adv = tuning: versions take what they need, up to the ceiling
     preferred size of the version store in its pages
 64 DatabasePageSize z 4096 4096..32768 G pre = honoured
     page size in bytes of all databases: 4096, 8192, 16384, 32768
@@ -180,7 +180,7 @@ _TABLE = r"""
     after recovery with another log size delete the old logs and go on instead of -545
 79 RecoveryCurrentLogfile i 0 0..M I ro = computed
     generation under replay
-81 GlobalMinVerPages i 64 1..M G pre adv = tuning: no version is ever kept
+81 GlobalMinVerPages i 64 1..M G pre adv = tuning: versions take what they need, up to the ceiling
     least size of the version store of the process in its pages
 82 OSSnapshotTimeout i 70000 0..M G any = refused: there are no shadow copies
     milliseconds that a freeze may last
@@ -200,7 +200,7 @@ _TABLE = r"""
     no performance counters
 113 AlternateDatabaseRecoveryPath f "" 0..246 I pre = refused: recovery looks where the logs say
     folder in which recovery looks for the databases of the logs
-128 VerPageSize z 32768 1024..65536 G pre adv = tuning: no version is ever kept
+128 VerPageSize z 32768 1024..65536 G pre adv = honoured
     page size of the version store in bytes
 129 Configuration i 1 0..2047 I pre = refused: set the parameters one by one
     preset: 1 default, 2 no quotas, 4 low disk, 8 medium disk, 10h low memory, 20h medium memory, 40h low power and more

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import TracebackType
 
+    from engine.store.transactions import StoreSession
     from engine.types import StrPath
 
 
@@ -46,8 +47,9 @@ class SessionHost(Protocol):
 class Session:
     """One session of an instance; made by `Instance.session()`.  `procid` is its number in the log."""
 
-    def __init__(self, host: SessionHost, procid: int) -> None:
+    def __init__(self, host: SessionHost, procid: int, store: StoreSession | None = None) -> None:
         self.procid = procid
+        self._store = store
         self._host = host
         self._inside = threading.Lock()
         self._closed = False
@@ -68,6 +70,13 @@ class Session:
         """Detach a database, or all without a path.  -505 during a backup, -1203 not attached."""
         with self.entered():
             self._host.detach_database(None if path is None else os.fspath(path), procid=self.procid)
+
+    @property
+    def store(self) -> StoreSession:
+        """The session as the store sees it; -516 when logging is off."""
+        if self._store is None:
+            raise EseError.from_code(Err.LoggingDisabled, "there are no transactions without a log")
+        return self._store
 
     @contextmanager
     def entered(self) -> Iterator[None]:

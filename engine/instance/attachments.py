@@ -276,7 +276,7 @@ class Attachments:
     # -- detach --
 
     def detach(self, path: str | None, *, procid: int) -> None:
-        """Detach a database, or all: -505/-617 during a backup, -1203 not attached."""
+        """Detach a database, or all: -505/-617 during a backup, -1203 not attached, -1202 needed by transactions."""
         with self._changing():
             if path is None:
                 for database in self._keeper.attached():
@@ -290,6 +290,8 @@ class Attachments:
 
     def _detach(self, database: AttachedDatabase, procid: int) -> None:
         started = time.monotonic()
+        if self._live is not None and database.logged:
+            self._live.check_unused(database)
         position = None
         if database.read_only:
             self._keeper.remove(database)

@@ -22,9 +22,10 @@ from engine.backup.slot import BackupSlot
 from engine.env import Environment
 from engine.errors import Err, EseError
 from engine.events import EventLog
-from engine.format.lr import Init2, ShutDownMark, Term2
+from engine.format.lr import Init2
 from engine.instance.attachments import Attachments
 from engine.instance.backup_face import BackupFace
+from engine.instance.ending import end_cleanly
 from engine.instance.info import DatabaseInfo, InstanceInfo, LogInfo
 from engine.instance.live import LiveStore
 from engine.instance.opening import Folders
@@ -342,7 +343,7 @@ class Instance(BackupFace):
                 raise EseError.from_code(Err.OutOfSessions, f"{self.params.max_sessions} at most")
             used = {each.procid for each in self._sessions}
             procid = next(number for number in range(FIRST_PROCID, FIRST_PROCID + 65536) if number not in used)
-            made = Session(self, procid)
+            made = Session(self, procid, None if self._live is None else self._live.session(procid))
             self._sessions.append(made)
             return made
 
@@ -350,6 +351,8 @@ class Instance(BackupFace):
         """Forget a session that was closed."""
         with self._lock, suppress(ValueError):
             self._sessions.remove(session)
+            if self._live is not None:
+                self._live.end_session(session.procid)
 
     def attach_database(self, path: str, *, read_only: bool, max_pages: int, procid: int) -> AttachResult:
         """Attach a database; see `Session.attach`."""
@@ -394,7 +397,7 @@ class Instance(BackupFace):
         try:
             self.slot.wait_free()
             if not dirty and not self._down:
-                self._end_cleanly()
+                self._end_cleanly(clean=not options & TermOptions.ABRUPT)
         except EseError as error:
             self.events.report(104, str(self.number), str(error.code), "")
             raise
@@ -427,27 +430,12 @@ class Instance(BackupFace):
             self.state = InstanceState.TERMINATING
             return True
 
-    def _end_cleanly(self) -> None:
-        """Log the end and make the headers clean; the order is what recovery relies on."""
-        writer, attachments = self.log_writer, self._running_attachments()
-        if writer is None:
+    def _end_cleanly(self, *, clean: bool) -> None:
+        attachments = self._running_attachments()
+        if self.log_writer is None:
             attachments.finish_all(None)
-            return
-        # The pages, and the log of them, are on the disk before the mark says so.
-        self.live.upkeep.end()
-        with writer.lock:
-            self.live.flush()
-        position = writer.append(ShutDownMark().pack())
-        # The mark is on the disk before a header names it.
-        writer.flush(fill=True)
-        # Every header is clean before the log says that the run has ended: behind a Term2 nobody looks for dirty ones.
-        attachments.finish_all(position)
-        end = writer.append(Term2(self._run_began, time=self.env.log_time()).pack())
-        # The end is on the disk before the checkpoint says that nothing before it matters.
-        writer.flush()
-        checkpoint = self.keeper().checkpoint
-        if checkpoint is not None:
-            checkpoint.finish(end)
+        else:
+            end_cleanly(self.env, self.live, attachments, self.keeper(), self._run_began, clean=clean)
 
     def _finish_end(self) -> None:
         self._release()

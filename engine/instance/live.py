@@ -1,16 +1,19 @@
-"""What a running instance has for databases whose pages change: journal, the pool of their pages, upkeep.
+"""What a running instance has for databases whose pages change: journal, pages, versions, and who keeps them up.
 
-Source: jet-api reference, parameters 18, 23, 24, 41 and 60.
+Source: jet-api reference, parameters 9, 18, 23, 24, 41, 60 and 128.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from engine.errors import Err, EseError
 from engine.store.checkpoint import Upkeep
+from engine.store.cleanup import Cleanup
 from engine.store.journal import Journal
 from engine.store.pages import DEFAULT_CACHE_BYTES, PagePool, StorePages
+from engine.store.transactions import StoreSession
+from engine.store.versions import VersionStore
 
 if TYPE_CHECKING:
     from engine.attached import AttachedDatabase
@@ -21,8 +24,12 @@ if TYPE_CHECKING:
     from engine.params import Parameters
 
 
+CLEANUP_PROCID: Final = 2
+"""Number of the session in which the cleanup works; those of users come later."""
+
+
 class LiveStore:
-    """Journal, page pool and upkeep of one instance, and the live pages of its attached databases by number."""
+    """Journal, page pool, versions and upkeep of one instance, and the live pages of its databases by number."""
 
     def __init__(
         self, env: Environment, events: EventLog, params: Parameters, keeper: LogKeeper, writer: LogWriter
@@ -37,8 +44,14 @@ class LiveStore:
             lambda: params.checkpoint_depth_max,
             background=env.background,
         )
+        self.versions = VersionStore(max_pages=params.max_ver_pages, page_size=params.ver_page_size)
+        self.cleanup = Cleanup(StoreSession(CLEANUP_PROCID, self.journal, self.versions), self._cleanup_failed)
+        self.sessions: dict[int, StoreSession] = {}
+        """What the sessions of the instance are to the store, by number."""
         self.pages: dict[int, StorePages] = {}
         self._params = params
+        self._background = env.background
+        self._cleaning = False
         keeper.bind(self.journal, self.pool, self.upkeep.want)
 
     def open(self, database: AttachedDatabase) -> None:
@@ -46,6 +59,56 @@ class LiveStore:
         extension = self._params.db_extension_size
         self.pages[database.dbid] = StorePages(self.journal, database, self.pool, extension=extension)
         self.upkeep.begin()
+        self._begin_cleaning()
+
+    def _begin_cleaning(self) -> None:
+        if self._background and not self._cleaning:
+            self._cleaning = True
+            self.cleanup.stop()
+            self.cleanup.start()
+
+    def session(self, procid: int) -> StoreSession:
+        """Begin a session."""
+        if self.pages:
+            self._begin_cleaning()
+        made = self.sessions[procid] = StoreSession(procid, self.journal, self.versions, self.cleanup)
+        return made
+
+    def end_session(self, procid: int) -> None:
+        """End a session; what it left open is rolled back."""
+        ended = self.sessions.pop(procid, None)
+        if ended is not None and not self.journal.writer.failed:
+            ended.rollback_all()
+
+    def settle(self, *, clean: bool) -> None:
+        """Roll every transaction back; with `clean`, remove what only waited for their end.  Called without the latch.
+
+        Afterwards nothing is left to be done but writing the pages.
+        """
+        for procid in sorted(self.sessions):
+            self.end_session(procid)
+        self.cleanup.stop()
+        if clean:
+            self.cleanup.run()
+        self.upkeep.end()
+
+    def check_unused(self, database: AttachedDatabase) -> None:
+        """Clean up, and raise -1202 when changes of a database are still needed by open transactions."""
+        self.cleanup.run()
+        with self.journal.latch:
+            if self.versions.uses(database.dbid):
+                raise EseError.from_code(Err.DatabaseInUse, "open transactions need it", path=database.path)
+
+    def between_operations(self, pages: StorePages) -> None:
+        """Do what is due between the operations of a session: room in the cache, and upkeep where no thread does it."""
+        with self.journal.latch:
+            pages.maintain()
+        self.upkeep.between_operations()
+
+    def _cleanup_failed(self, _error: EseError) -> None:
+        # Whoever next needs the room, detaches or ends cleans up by itself and gets the error; the next
+        # session starts the thread again.
+        self._cleaning = False
 
     def find(self, database: AttachedDatabase) -> StorePages:
         """Return the live pages of a database; -1203 when it has none."""
@@ -68,7 +131,9 @@ class LiveStore:
 
     def end(self) -> None:
         """Let go of everything; nothing is written.  Idempotent."""
+        self.cleanup.stop()
         self.upkeep.end()
+        self.sessions.clear()
         for pages in self.pages.values():
             pages.close()
         self.pages.clear()

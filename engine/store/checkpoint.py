@@ -163,4 +163,5 @@ class Upkeep:
                     self.work()
             except EseError as error:
                 # Pages stay changed and the checkpoint where it is; when the log failed nobody can go on anyway.
-                self._events.report(_WRITE_FAILED, str(error.path), str(error.code))
+                offset = "" if error.offset is None else str(error.offset)
+                self._events.report(_WRITE_FAILED, str(error.path), offset, "", str(error.code), "", error.message, "")

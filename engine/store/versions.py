@@ -57,6 +57,7 @@ _DELTA: Final = int(Oper.DELTA)
 _DELTA64: Final = int(Oper.DELTA64)
 _VERSIONED: Final = int(NodeFlags.VERSIONED)
 _VERSIONED_UNIQUE: Final = int(NodeFlags.VERSIONED | NodeFlags.UNIQUE)
+_DBID: Final = 0xFF
 _ENTRY: Final = 144
 _REPLACE_EXTRA: Final = 8
 _DEFAULT_PAGES: Final = 64
@@ -213,6 +214,10 @@ class VersionStore:
     def open_transactions(self) -> int:
         """Number of open transactions."""
         return len(self._active)
+
+    def uses(self, dbid: int) -> bool:
+        """Whether a node of this database has a version."""
+        return any(tree & _DBID == dbid for tree in self._trees)
 
     # Chains.
 

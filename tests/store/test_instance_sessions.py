@@ -1,0 +1,171 @@
+"""Sessions of an instance: their transactions, its cleanup, and what detach and term make of what is open."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from engine.errors import Err, EseError
+from engine.store import nodes
+from engine.store.doing import TreeRef
+from engine.types import TermOptions
+from tests.store.conftest import MARKS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from engine.session import Session
+    from engine.types import LogTime
+    from tests.store.conftest import Live
+
+
+class Marks:
+    """The table Marks, for sessions."""
+
+    def __init__(self, live: Live) -> None:
+        root, objid = live.root(MARKS)
+        self.tree = TreeRef(live.pages, root, objid, parent=TreeRef(live.pages, 1, 1))
+
+    def key(self, number: int) -> bytes:
+        return b"\x7f" + (number + 0x80000000).to_bytes(4, "big")
+
+    def set(self, session: Session, number: int, value: int) -> None:
+        data = nodes.get(session.store, self.tree, self.key(number))
+        assert data is not None
+        nodes.replace(
+            session.store, self.tree, self.key(number), data[:8] + value.to_bytes(4, "little", signed=True) + data[12:]
+        )
+
+    def delete(self, session: Session, number: int) -> None:
+        nodes.delete(session.store, self.tree, self.key(number))
+
+
+def values(live: Live) -> list[int]:
+    return [row["Value"] for row in live.rows(MARKS)]
+
+
+def test_term_rolls_back_what_is_open(new_live: Callable[..., Live]) -> None:
+    live = new_live(4)
+    marks = Marks(live)
+    one, two = live.instance.session(), live.instance.session()
+    one.store.begin()
+    marks.set(one, 1, 11)
+    one.store.commit()
+    two.store.begin()
+    marks.set(two, 2, 22)
+    marks.delete(two, 3)
+    live.end()
+    assert values(live) == [0, 11, 2, 3]
+    assert live.findings() == []
+
+
+def test_a_session_that_is_closed_rolls_back(new_live: Callable[..., Live]) -> None:
+    live = new_live(4)
+    marks = Marks(live)
+    with live.instance.session() as session:
+        session.store.begin()
+        marks.set(session, 2, 22)
+    assert live.instance.live.versions.open_transactions == 0
+    live.end()
+    assert values(live) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("options", [TermOptions.COMPLETE, TermOptions.ABRUPT])
+def test_deleted_nodes_are_removed_by_a_complete_end(new_live: Callable[..., Live], options: TermOptions) -> None:
+    live = new_live(4)
+    marks = Marks(live)
+    session = live.instance.session()
+    session.store.begin()
+    marks.delete(session, 3)
+    session.store.commit()
+    live.instance.term(options)
+    assert values(live) == [0, 1, 2]
+    assert live.page(marks.tree.root).line_count == (3 if options is TermOptions.COMPLETE else 4)
+    assert live.findings() == []
+
+
+def test_a_dirty_end_leaves_recovery_to_do_it(new_live: Callable[..., Live]) -> None:
+    live = new_live(4)
+    marks = Marks(live)
+    one, two = live.instance.session(), live.instance.session()
+    for session, number in ((one, 1), (two, 2)):
+        session.store.begin()
+        marks.set(session, number, number * 11)
+    one.store.commit()
+    with pytest.raises(EseError) as caught:
+        live.instance.term(TermOptions.DIRTY)
+    assert caught.value.code == Err.DirtyShutdown
+    again = live.killed()
+    again.end()
+    assert values(again) == [0, 11, 2, 3]
+
+
+def test_a_database_that_transactions_need_is_not_detached(new_live: Callable[..., Live]) -> None:
+    live = new_live(4)
+    marks = Marks(live)
+    session = live.instance.session()
+    session.store.begin()
+    marks.set(session, 1, 11)
+    with pytest.raises(EseError) as caught:
+        live.session.detach("/i/a.edb")
+    assert caught.value.code == Err.DatabaseInUse
+    session.store.commit()
+    live.session.detach("/i/a.edb")
+    assert values(live) == [0, 11, 2, 3]
+    assert live.instance.live.pool.stores == []
+    live.session.attach("/i/a.edb")
+    live.end()
+
+
+def test_the_cleanup_works_in_the_background(new_live: Callable[..., Live]) -> None:
+    live = new_live(4, background=True)
+    marks = Marks(live)
+    session = live.instance.session()
+    session.store.begin()
+    marks.delete(session, 3)
+    session.store.commit()
+    until = time.monotonic() + 20
+    while live.instance.live.versions.count and time.monotonic() < until:
+        time.sleep(0.01)
+    assert live.instance.live.versions.count == 0
+    live.end()
+    assert not [each for each in threading.enumerate() if each.name.startswith("ese-") and each.is_alive()]
+    assert live.page(marks.tree.root).line_count == 3
+
+
+def test_commits_of_many_threads_share_their_flushes(
+    new_live: Callable[..., Live], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live = new_live(400)
+    marks = Marks(live)
+    sessions = [live.instance.session() for _ in range(8)]
+    stores = []
+    log = live.journal.writer
+    inner = log._file.store
+
+    def slow(segments: Sequence[tuple[int, bytes | bytearray | memoryview, LogTime]]) -> None:
+        stores.append(len(segments))
+        time.sleep(0.002)
+        inner(segments)
+
+    monkeypatch.setattr(log._file, "store", slow)
+
+    def work(place: int) -> None:
+        for count in range(20):
+            sessions[place].store.begin()
+            marks.set(sessions[place], place * 40 + count, -1)
+            sessions[place].store.commit()
+
+    threads = [threading.Thread(target=work, args=(place,)) for place in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(stores) < 100, "160 commits"
+    again = live.recovered()
+    again.end()
+    assert values(again).count(-1) == 160
+    assert again.findings() == []
