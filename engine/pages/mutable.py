@@ -33,11 +33,14 @@ _TWO_WORDS = struct.Struct("<HH")
 _KEPT_FLAGS: Final = int(NodeFlags.VERSION | NodeFlags.DELETED)
 _COMPRESSED: Final = int(NodeFlags.COMPRESSED)
 _DELETED: Final = int(NodeFlags.DELETED)
-_NEVER_COMPRESSED: Final = PageFlags.ROOT | PageFlags.SPACE_TREE
-_NOT_A_BODY: Final = PageFlags.EMPTY | PageFlags.PRE_INIT
+_LEAF: Final = int(PageFlags.LEAF)
+_ROOT: Final = int(PageFlags.ROOT)
+_EMPTY: Final = int(PageFlags.EMPTY)
+_NEVER_COMPRESSED: Final = int(PageFlags.ROOT | PageFlags.SPACE_TREE)
+_NOT_A_BODY: Final = int(PageFlags.EMPTY | PageFlags.PRE_INIT)
 _MOST_TAGS: Final = 0x0FFF
 _RESERVED_MASK: Final = 0xF000
-_FORMAT_FLAGS: Final = PageFlags.NEW_RECORD_FORMAT | PageFlags.NEW_CHECKSUM
+_FORMAT_FLAGS: Final = int(PageFlags.NEW_RECORD_FORMAT | PageFlags.NEW_CHECKSUM)
 
 
 class MutablePage:
@@ -134,12 +137,12 @@ class MutablePage:
     @property
     def is_leaf(self) -> bool:
         """Whether nodes are records or entries rather than children."""
-        return bool(self.flags & PageFlags.LEAF)
+        return bool(self.flags & _LEAF)
 
     @property
     def is_root(self) -> bool:
         """Whether this is the root of a tree."""
-        return bool(self.flags & PageFlags.ROOT)
+        return bool(self.flags & _ROOT)
 
     @property
     def line_count(self) -> int:
@@ -302,7 +305,7 @@ class MutablePage:
     def make_empty(self) -> None:
         """Make it a page that a merge has released: flag EMPTY, no content that counts; siblings and object stay."""
         self.clear()
-        self.flags |= PageFlags.EMPTY
+        self.flags |= _EMPTY
         self.uncommitted_free = 0
 
     def become(self, other: MutablePage) -> None:

@@ -66,7 +66,7 @@ def _change_parent(record: Merge, child: Merge, leaf: Merge, parent: MutablePage
     if flags & lr.MergeFlags.EMPTY_PAGE:
         if parent.is_root:
             parent.clear(keep_external=True)
-            parent.flags = parent.flags & ~PageFlags.PARENT_OF_LEAF | PageFlags.LEAF
+            parent.flags = int(parent.flags & ~PageFlags.PARENT_OF_LEAF | PageFlags.LEAF)
         else:
             parent.make_empty()
         return

@@ -215,7 +215,7 @@ def scrub(record: lr.Scrub, store: PageStore) -> Result:
                 size = len(page.data(line))
                 page.set_data(line, (b"D" if what == _SCRUB_DATA else b"L") * size)
                 page.set_flags(line, remove=_VERSION)
-    page.flags |= PageFlags.SCRUBBED
+    page.flags |= int(PageFlags.SCRUBBED)
     return _finish(record, store, page)
 
 
@@ -231,7 +231,7 @@ def empty_tree(record: lr.EmptyTree, store: PageStore) -> Result:
     if page is None:
         return _SKIPPED
     page.clear(keep_external=True)
-    page.flags = page.flags & ~PageFlags.PARENT_OF_LEAF | PageFlags.LEAF
+    page.flags = int(page.flags & ~PageFlags.PARENT_OF_LEAF | PageFlags.LEAF)
     return _finish(record, store, page)
 
 

@@ -35,7 +35,8 @@ LeafOperation: TypeAlias = lr.Insert | lr.FlagInsertAndReplaceData | lr.Replace 
 SplitResult: TypeAlias = tuple[bool, bytes | None, bytes | None, bool]
 Lines: TypeAlias = list[tuple[int, bytes, bytes]]
 
-_ALWAYS: Final = PageFlags.NEW_RECORD_FORMAT | PageFlags.NEW_CHECKSUM
+_ALWAYS: Final = int(PageFlags.NEW_RECORD_FORMAT | PageFlags.NEW_CHECKSUM)
+_FLUSH_TYPE: Final = int(PageFlags.FLUSH_TYPE)
 _NONE: Final = -1
 
 
@@ -223,14 +224,14 @@ def _change_old(level: _Level, page: MutablePage, lines: Lines, store: PageStore
     record = level.record
     kept = lines[: record.iline_split]
     if record.split_type == lr.SplitType.VERTICAL:
-        page.flags = record.split_page_flags | _ALWAYS | page.flags & PageFlags.FLUSH_TYPE
+        page.flags = record.split_page_flags | _ALWAYS | page.flags & _FLUSH_TYPE
         page.refill(page.external, [(0, b"", child_data(record.pgno_new))])
     else:
         if record.split_type == lr.SplitType.APPEND:
             _keep_as_they_are(level, page, kept)
         else:
             page.refill(record.prefix_split_new, kept)
-        page.flags = record.split_page_flags | _ALWAYS | page.flags & PageFlags.FLUSH_TYPE
+        page.flags = record.split_page_flags | _ALWAYS | page.flags & _FLUSH_TYPE
         if page.is_leaf:
             page.next = record.pgno_new
     page.uncommitted_free = max(record.cb_uncommitted_free_source, 0)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from engine.redo.node_ops import Result
     from engine.redo.store import PageStore
 
-_ALWAYS: Final = PageFlags.NEW_RECORD_FORMAT | PageFlags.NEW_CHECKSUM
+_ALWAYS: Final = int(PageFlags.NEW_RECORD_FORMAT | PageFlags.NEW_CHECKSUM)
 _MOST_IMPLICIT_PAGES: Final = 32
 _ALL_BITS: Final = 0xFFFFFFFF
 _SPACE_PAGES: Final = 2
@@ -28,7 +28,7 @@ def new_page(record: lr.NewPage, store: PageStore) -> Result:
     """Announce a page of a tree: blank until a later record fills it."""
     if not rebuilt(store, record.pgno, record.dbtime_after):
         return False, None, None
-    page = MutablePage(record.pgno, store.page_size, objid=record.objid, flags=PageFlags.PRE_INIT, path=store.path)
+    page = MutablePage(record.pgno, store.page_size, objid=record.objid, flags=int(PageFlags.PRE_INIT), path=store.path)
     page.dbtime = record.dbtime_after
     store.put(page)
     return True, None, None
@@ -42,7 +42,7 @@ def _fresh(store: PageStore, pgno: int, objid: int, flags: int, dbtime: int) -> 
 
 def _space_page(store: PageStore, pgno: int, root: MutablePage, flags: int, extents: list[Extent], dbtime: int) -> None:
     """Build the root of an OE or AE tree."""
-    flags |= PageFlags.ROOT | PageFlags.LEAF | PageFlags.SPACE_TREE
+    flags |= int(PageFlags.ROOT | PageFlags.LEAF | PageFlags.SPACE_TREE)
     page = _fresh(store, pgno, root.objid, flags, dbtime)
     page.refill(EMPTY_SPLIT_BUFFER, [(0, each.key, each.data) for each in extents])
     store.put(page)
@@ -56,7 +56,7 @@ def create_single_extent(record: lr.CreateSEFDP, store: PageStore) -> Result:
     """Make the root of a tree whose free pages are bits in its header."""
     if not rebuilt(store, record.pgno, record.dbtime):
         return False, None, None
-    flags = record.page_flags | PageFlags.ROOT | PageFlags.LEAF
+    flags = record.page_flags | int(PageFlags.ROOT | PageFlags.LEAF)
     page = _fresh(store, record.pgno, record.objid_fdp, flags, record.dbtime)
     pages = record.cpg_primary
     free = _ALL_BITS if pages > _MOST_IMPLICIT_PAGES else (1 << max(pages - 1, 0)) - 1
@@ -68,7 +68,7 @@ def create_single_extent(record: lr.CreateSEFDP, store: PageStore) -> Result:
 def create_multiple_extent(record: lr.CreateMEFDP, store: PageStore) -> Result:
     """Make the root of a tree together with the roots of its space trees."""
     applied = False
-    flags = record.page_flags | PageFlags.ROOT | PageFlags.LEAF
+    flags = record.page_flags | int(PageFlags.ROOT | PageFlags.LEAF)
     root = _fresh(store, record.pgno, record.objid_fdp, flags, record.dbtime)
     if rebuilt(store, record.pgno, record.dbtime):
         space = SpaceHeader(
@@ -106,7 +106,7 @@ def convert(record: lr.ConvertFDP | lr.ConvertFDP2, store: PageStore) -> Result:
                 "an old ConvertFDP whose root is newer: the free pages it turned into extents are not known",
             )
         bitmap = _root_header(root).space.space
-        flags = root.flags & ~(PageFlags.LEAF | PageFlags.PARENT_OF_LEAF | PageFlags.FLUSH_TYPE)
+        flags = root.flags & ~int(PageFlags.LEAF | PageFlags.PARENT_OF_LEAF | PageFlags.FLUSH_TYPE)
     if root is not None:
         header = _root_header(root)
         space = SpaceHeader(

@@ -132,6 +132,7 @@ class Cleanup:
 
     def _remove(self, tree: TreeRef, key: bytes, data: bytes) -> None:
         """Remove a node if it is marked deleted and no version speaks of it."""
+        tree.pages.maintain()
         if self.versions.head(tree, key if tree.unique else (key, data)) is not None:
             return
         if tree.pages.load(tree.root).objid != tree.objid:
@@ -139,7 +140,7 @@ class Cleanup:
         place = trees.descend(tree, key, data)
         if place.exact and place.page.node(place.line)[0] & _DELETED:
             self._begin()
-            trees.remove_line(self.session, tree, place.page, place.line)
+            trees.delete(self.session, tree, place)
             self.removed += 1
 
     def _begin(self) -> None:

@@ -40,6 +40,7 @@ def insert(session: StoreSession, tree: TreeRef, key: bytes, data: bytes) -> Non
     trx = session.writable()
     versions = session.versions
     with session.journal.latch:
+        tree.pages.maintain()
         if conflicts(versions.head(tree, key if tree.unique else (key, data)), trx, _PRE_INSERT):
             raise _error(Err.KeyDuplicate, tree, "another transaction has the key")
         size = versions.reserve(trx, key, b"" if tree.unique else data)
@@ -88,6 +89,7 @@ def replace(session: StoreSession, tree: TreeRef, key: bytes, data: bytes) -> No
     trx = session.writable()
     versions = session.versions
     with session.journal.latch:
+        tree.pages.maintain()
         place, size = _own_node(session, trx, tree, key, b"", _REPLACE)
         before = place.page.data(place.line)
         version = LiveVersion(trx, tree, versions.next_rceid(), _REPLACE, key, b"")
@@ -102,6 +104,7 @@ def delete(session: StoreSession, tree: TreeRef, key: bytes, data: bytes = b"") 
     trx = session.writable()
     versions = session.versions
     with session.journal.latch:
+        tree.pages.maintain()
         place, size = _own_node(session, trx, tree, key, data, _FLAG_DELETE)
         version = LiveVersion(trx, tree, versions.next_rceid(), _FLAG_DELETE, key, data)
         version.size = size
@@ -118,6 +121,7 @@ def delta(session: StoreSession, tree: TreeRef, key: bytes, offset: int, amount:
     trx = session.writable()
     versions = session.versions
     with session.journal.latch:
+        tree.pages.maintain()
         oper = _DELTA64 if wide else _DELTA
         place, size = _own_node(session, trx, tree, key, b"", oper)
         version = LiveVersion(trx, tree, versions.next_rceid(), oper, key, b"")
@@ -132,6 +136,7 @@ def lock(session: StoreSession, tree: TreeRef, key: bytes, data: bytes = b"") ->
     trx = session.writable()
     versions = session.versions
     with session.journal.latch:
+        tree.pages.maintain()
         if conflicts(versions.head(tree, key if tree.unique else (key, data)), trx, _WRITE_LOCK):
             raise _conflict(tree)
         version = LiveVersion(trx, tree, versions.next_rceid(), _WRITE_LOCK, key, data)
@@ -142,6 +147,7 @@ def lock(session: StoreSession, tree: TreeRef, key: bytes, data: bytes = b"") ->
 def get(session: StoreSession, tree: TreeRef, key: bytes, data: bytes = b"") -> bytes | None:
     """Return the data of a node as the session sees it, None when it sees no such node."""
     with session.journal.latch:
+        tree.pages.maintain()
         place = trees.descend(tree, key, data)
         if not place.exact:
             return None

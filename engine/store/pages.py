@@ -120,7 +120,8 @@ class StorePages:
         """Where recovery would have to start for pages that were written since the file was last made durable."""
         self._syncing: LgPos | None = None
         """The same for pages that are being made durable right now."""
-        self._images: dict[int, list[BeforeImage]] = {}
+        self._images: dict[int, dict[int, BeforeImage]] = {}
+        """Kept before-images by page, and there by the identity of what keeps them."""
         self._begin0 = self._position = LGPOS_MIN
         self.pool.stores.append(self)
         database.counters = self
@@ -210,14 +211,14 @@ class StorePages:
 
     def pin_image(self, version: BeforeImage) -> None:
         """Have the before-image logged should its page be written."""
-        self._images.setdefault(version.pgno, []).append(version)
+        self._images.setdefault(version.pgno, {})[id(version)] = version
 
     def unpin_image(self, version: BeforeImage) -> None:
         """Forget a before-image: its transaction has ended, or it is in the log; nothing happens if it was not kept."""
         images = self._images.get(version.pgno)
         if images is None:
             return
-        images[:] = [each for each in images if each is not version]
+        images.pop(id(version), None)
         if not images:
             del self._images[version.pgno]
 
@@ -269,7 +270,7 @@ class StorePages:
         newest = LGPOS_MIN
         for pgno in pgnos:
             mark = self._dirty[pgno]
-            for image in self._images.pop(pgno, ()):
+            for image in self._images.pop(pgno, {}).values():
                 mark.last = self.journal.note(image.undo_info())
             newest = max(newest, mark.last)
         return newest
@@ -334,8 +335,8 @@ class StorePages:
     def _encoded(self, pgno: int) -> bytearray:
         """Return the bytes of a page; every write steps the page's write counter, as the engine does."""
         page = self._pages[pgno]
-        step = (page.flags & PageFlags.FLUSH_TYPE) >> FLUSH_TYPE_SHIFT
-        page.flags = page.flags & ~PageFlags.FLUSH_TYPE | (step % _FLUSH_TYPES + 1) << FLUSH_TYPE_SHIFT
+        step = (page.flags & int(PageFlags.FLUSH_TYPE)) >> FLUSH_TYPE_SHIFT
+        page.flags = page.flags & ~int(PageFlags.FLUSH_TYPE) | (step % _FLUSH_TYPES + 1) << FLUSH_TYPE_SHIFT
         return page.encode()
 
 

@@ -103,6 +103,7 @@ class Scan:
     def last(self) -> bool:
         """Go to the last row; False when there is none."""
         with self.session.journal.latch:
+            self.tree.pages.maintain()
             page = self.tree.pages.load(self.tree.root)
             while not page.is_leaf:
                 page = self.tree.pages.load(int.from_bytes(page.data(page.line_count - 1), "little"))
@@ -200,6 +201,7 @@ class Scan:
             return False
         if self._stamp == self._now():
             with self.session.journal.latch:
+                self.tree.pages.maintain()
                 page = self.tree.pages.load(self._leaf)
                 if page.dbtime == self._dbtime:
                     return self._onward(page)
@@ -223,6 +225,7 @@ class Scan:
             mark = (key + b"\0",)
         find = bisect_right if after else bisect_left
         with self.session.journal.latch:
+            self.tree.pages.maintain()
             page = trees.descend(self.tree, key, data).page
             self._take(page)
             while True:
@@ -236,6 +239,7 @@ class Scan:
         """Go to the last row before a bookmark."""
         mark = (key,) if self.tree.unique else (key, data)
         with self.session.journal.latch:
+            self.tree.pages.maintain()
             page = trees.descend(self.tree, key, data).page
             self._take(page)
             while True:

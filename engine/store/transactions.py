@@ -240,6 +240,7 @@ class StoreSession:
 
     def _undo(self, version: LiveVersion) -> None:
         pages = version.tree.pages
+        pages.maintain()
         page, line = locate(pages, version)
         if version.image_due and version.oper in NEED_IMAGE:
             pages.unpin_image(version)

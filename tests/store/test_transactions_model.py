@@ -275,9 +275,13 @@ class Machine(RuleBasedStateMachine):
             assert self.world.versions.count == 0
             assert self.world.deleted_nodes() == 0
 
-    @rule()
-    def write_pages(self) -> None:
-        self.world.live.pages.flush()
+    @rule(all_go=st.booleans())
+    def write_pages(self, all_go: bool) -> None:  # noqa: FBT001 - a drawn value
+        pages = self.world.live.pages
+        if all_go:
+            pages.evict(pages.kept_pages)
+        else:
+            pages.flush()
 
     @rule(policy=POLICIES, seed=st.integers(0, 3))
     @precondition(lambda self: len(self.states) > 5)
