@@ -13,14 +13,17 @@ from typing import TYPE_CHECKING, TypeAlias
 import pytest
 
 from engine.build import DatabaseBuilder, FormatLevel
-from engine.build.readback import Readback
 from engine.env import Environment
 from engine.files.real import RealFileSystem
-from engine.format.catalog_row import CatalogType, IndexFlags
+from engine.format.catalog_row import CatalogRow, CatalogType, IndexFlags
 from engine.format.checksum import verify_page
 from engine.format.node import COMPRESSION_THRESHOLD, NodeFlags, RootHeader, children, common_prefix, nodes
 from engine.format.page import Page, PageFlags, pages_in_file
+from engine.header_file import read_header_from
+from engine.pages.source import FilePages
 from engine.space import available_extents, owned_extents
+from engine.table import Database
+from tests.build.reading import catalog_rows
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,7 +75,8 @@ class Tree:
 class Audit:
     """A database that was looked at page by page."""
 
-    readback: Readback
+    database: Database
+    catalog: list[CatalogRow]
     pages: int
     trees: dict[str, Tree]
 
@@ -91,9 +95,10 @@ class _Auditor:
     def __init__(self, file: File, *, strict: bool) -> None:
         self.file = file
         self.strict = strict
-        self.readback = Readback(file)
-        self.page_size = self.readback.page_size
-        self.header = self.readback.header
+        self.header = read_header_from(file).header
+        self.page_size = self.header.page_size
+        self.database = Database(FilePages(file, self.page_size), strict=True)
+        self.catalog = catalog_rows(self.database)
         self.pages = pages_in_file(file.size(), self.page_size)
 
     def read(self, pgno: int, tree: Tree) -> Page:
@@ -217,11 +222,12 @@ class _Auditor:
         """Audit every tree the catalog names, and the accounting of pages."""
         root = self.tree("root", 1, 1, 0)
         trees = {"root": root}
-        for name, table in self.readback.tables.items():
-            trees[name] = main = self.tree(name, table.root, table.row.objid_table, 1)
+        for name in self.database:
+            table = self.database.definition(name)
+            trees[name] = main = self.tree(name, table.root, table.objid, 1)
             root.nested.append(main)
-            for row in self.readback.catalog:
-                if row.objid_table != table.row.objid_table:
+            for row in self.catalog:
+                if row.objid_table != table.objid:
                     continue
                 if row.type == CatalogType.INDEX and not row.flags & IndexFlags.PRIMARY:
                     kind = PageFlags.INDEX | (0 if row.flags & IndexFlags.UNIQUE else PageFlags.NON_UNIQUE)
@@ -237,7 +243,7 @@ class _Auditor:
         file_pages = set(range(1, self.pages + 1))
         assert root.owned == file_pages if self.strict else root.owned <= file_pages
         assert max(tree.objid for tree in trees.values()) <= self.header.objid_last
-        return Audit(self.readback, self.pages, trees)
+        return Audit(self.database, self.catalog, self.pages, trees)
 
 
 def account(tree: Tree, *, exact: bool) -> None:

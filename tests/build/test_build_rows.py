@@ -11,12 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine.build import ASCII, UNICODE, Column, ColumnType, DatabaseBuilder, FormatLevel, Index, Storage
-from engine.build.readback import Readback
 from engine.env import Environment
 from engine.errors import Err, EseError
 from engine.files.crash import CrashFileSystem
 from engine.format.column import TYPE_SIZES
 from engine.format.value import decode_value
+from engine.table import open_database
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -47,16 +47,20 @@ def built(
     fs = CrashFileSystem()
     with DatabaseBuilder(Environment(fs=fs), "/x.edb", page_size=page_size, level=level, threaded=False) as build:
         build.add_table("T", columns, primary=primary, secondary=secondary, rows=rows)
-    with fs.open("/x.edb") as file:
-        readback = Readback(file)
-        table = readback.tables["T"]
+    with open_database("/x.edb", fs=fs, strict=True) as database:
+        table = database["T"]
         return [
-            {column.name: _shown(raw[column.name], column.type, column.code_page) for column in table.columns}
-            for _, raw in readback.rows(table)
+            {
+                column.name: _shown(value, column.type, column.code_page)
+                for column, value in zip(table.columns.values(), raw, strict=True)
+            }
+            for raw in table.values(raw=True)
         ]
 
 
 def _shown(raw: Any, kind: ColumnType, code_page: int) -> Any:
+    if isinstance(raw, tuple) and len(raw) == 1:
+        raw = raw[0]
     if isinstance(raw, tuple):
         return [decode_value(each, kind, code_page) for each in raw]
     return None if raw is None else decode_value(raw, kind, code_page)
@@ -365,9 +369,8 @@ def test_many_rows_in_any_order_of_columns(tmp_path: Path, env: Environment) -> 
     rows = [{"V": f"v{n}", "F": n, "T": f"t{n}"} for n in range(3000)]
     with DatabaseBuilder(env, tmp_path / "x.edb") as build:
         build.add_table("T", columns, primary=Index("pk", ("F",)), rows=rows)
-    with env.fs.open(str(tmp_path / "x.edb")) as file:
-        readback = Readback(file)
-        read = [(raw["F"], raw["V"], raw["T"]) for _, raw in readback.rows(readback.tables["T"])]
+    with open_database(tmp_path / "x.edb", strict=True) as database:
+        read = list(database["T"].values(["F", "V", "T"], raw=True))
     assert read == [
         (n.to_bytes(4, "little"), f"v{n}".encode("utf-16-le"), f"t{n}".encode("utf-16-le")) for n in range(3000)
     ]

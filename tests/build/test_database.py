@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from engine.btree.tree import Tree
 from engine.build import ASCII, Column, ColumnType, DatabaseBuilder, FormatLevel, Index
-from engine.build.readback import Readback
 from engine.env import Environment
 from engine.errors import Err, EseError
 from engine.files.crash import CrashFileSystem, CrashPolicy
 from engine.files.fault import FaultFileSystem, FaultMode, SimulatedKill
 from engine.files.real import RealFileSystem
 from engine.format.dbheader import DbState, read_header_pages
-from engine.format.node import RootHeader
+from engine.table import open_database
 from engine.types import BkInfo, LgPos, Signature
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def test_empty_database(env: Environment, tmp_path: Path, audit: Callable[..., A
         with DatabaseBuilder(env, path, page_size=page_size):
             pass
         found = audit(path)
-        assert sorted(found.readback.tables) == ["MSysLocales", "MSysObjects", "MSysObjectsShadow", "MSysObjids"]
+        assert sorted(found.database) == ["MSysLocales", "MSysObjects", "MSysObjectsShadow", "MSysObjids"]
         assert path.stat().st_size >= 32 * page_size
 
 
@@ -108,11 +108,11 @@ def test_counter_goes_into_the_root_from_level_30_on(env: Environment, tmp_path:
             columns = [Column("Id", ColumnType.LONG, auto_increment=True), Column("A", ColumnType.LONG)]
             rows = [{"A": 1}, {"Id": 40, "A": 2}, {"A": 3}]
             info = build.add_table("T", columns, primary=Index("pk", ("Id",)), rows=rows)
-        with env.fs.open(str(path)) as file:
-            readback = Readback(file)
-            assert RootHeader.of(readback.page(info.tree.root)).auto_increment == expected
-            ids = [raw["Id"] for _, raw in readback.rows(readback.tables["T"])]
-        assert [int.from_bytes(raw, "little") for raw in ids if isinstance(raw, bytes)] == [1, 40, 41]
+        with open_database(path, strict=True) as database:
+            table = database["T"]
+            assert table.definition.root == info.tree.root
+            assert table.auto_increment == expected
+            assert list(table.values(["Id"])) == [(1,), (40,), (41,)]
 
 
 def test_long_value_ids_have_64_bits_from_level_70_on(env: Environment, tmp_path: Path) -> None:
@@ -121,8 +121,8 @@ def test_long_value_ids_have_64_bits_from_level_70_on(env: Environment, tmp_path
         with DatabaseBuilder(env, path, level=level) as build:
             info = build.add_table("T", COLUMNS, primary=Index("pk", ("Id",)), rows=[(1, "a", b"x" * 2000)])
         assert info.long_values is not None
-        with env.fs.open(str(path)) as file:
-            keys = [key for key, _ in Readback(file).entries(info.long_values.root)]
+        with open_database(path, strict=True) as database:
+            keys = [key for key, _ in Tree(database.pages, info.long_values.root, strict=True).entries()]
         assert [len(key) for key in keys] == [size, size + 4]
         assert bool(keys[0][0] & 0x80) == (size == 8)
 
@@ -226,8 +226,7 @@ def test_every_failing_operation_is_a_typed_error_and_leaves_no_database(tmp_pat
             assert not fs.fired
         assert not (tmp_path / f"{at}.edb.tmp").exists() or fs.operations[at - 1].op == "unlink"
         if path.exists():
-            with RealFileSystem().open(str(path)) as file:
-                Readback(file)
+            open_database(path, strict=True).close()
     assert counting.count > 30
     assert failures == (
         counting.count if mode is not FaultMode.SHORT_READ else sum(each.op == "read" for each in counting.operations)
@@ -249,9 +248,8 @@ def test_killed_at_any_operation_there_is_no_half_database() -> None:
         for policy in (CrashPolicy.DROP_ALL, CrashPolicy.KEEP_ALL, CrashPolicy.TORN):
             after = disk.crash(policy, at)
             if after.stat("/data/x.edb") is not None:
-                with after.open("/data/x.edb") as file:
-                    readback = Readback(file)
-                    assert len(list(readback.rows(readback.tables["T"]))) == 120
+                with open_database("/data/x.edb", fs=after, strict=True) as database:
+                    assert len(list(database["T"].values())) == 120
     assert at > 20
 
 

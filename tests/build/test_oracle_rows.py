@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from engine.build.index_keys import KeyMaker
-from engine.build.readback import Readback, ReadTable
-from engine.files.real import RealFileSystem
 from engine.format.catalog_row import IndexFlags
 from engine.format.column import ColumnDef, ColumnType
 from engine.format.record import RecordLayout
 from engine.format.value import decode_value
+from engine.table import Table, open_database
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,27 +46,26 @@ def shown(raw: bytes, column: ColumnDef) -> str:
     return f"d:{value:.17g}" if kind is ColumnType.DATE_TIME else f"i:{value}"
 
 
-def compare_rows(readback: Readback, table: ReadTable, expected: dict[str, Any]) -> list[tuple[bytes, list[Any]]]:
+def compare_rows(table: Table, expected: dict[str, Any]) -> list[tuple[bytes, list[Any]]]:
     """Hold every value of every row against what the engine returned; return (bookmark, stored columns)."""
-    rows = list(readback.rows(table))
+    rows = list(table.raw_records())
     assert len(rows) == expected["nrows"]
     for (bookmark, raw), wanted in zip(rows, expected["rows"], strict=True):
         assert bookmark.hex() == wanted["bm"]
         got = {}
-        for column in table.columns:
-            value = raw[column.name]
+        for column, value in zip(table.columns.values(), raw, strict=True):
             if value is not None:
                 instances = value if isinstance(value, tuple) else (value,)
                 got[column.name] = [shown(each, column) for each in instances]
         assert got == wanted["c"]
-    return [(bookmark, list(raw.values())) for bookmark, raw in rows]
+    return [(bookmark, list(raw)) for bookmark, raw in rows]
 
 
-def compare_records(readback: Readback, table: ReadTable) -> int:
+def compare_records(table: Table) -> int:
     """Encode every record again: equal but for the bytes under null fixed columns."""
-    layout = RecordLayout(table.columns, readback.page_size)
+    layout = RecordLayout(table.definition.columns, table.pages.page_size)
     equal = 0
-    for _, data in readback.entries(table.root):
+    for _, data in table.tree.entries():
         record = layout.decode(data)
         again = layout.encode(record)
         assert len(again) == len(data)
@@ -76,12 +74,12 @@ def compare_records(readback: Readback, table: ReadTable) -> int:
     return equal
 
 
-def compare_index(table: ReadTable, name: str, rows: list[tuple[bytes, list[Any]]], expected: dict[str, Any]) -> bool:
+def compare_index(table: Table, name: str, rows: list[tuple[bytes, list[Any]]], expected: dict[str, Any]) -> bool:
     """Recompute the keys of an index; return whether it could be done (Unicode text cannot)."""
-    flags = IndexFlags(table.indexes[name].flags)
+    flags = table.index(name).flags
     if flags & IndexFlags.UNICODE_TEXT:
         return False
-    maker = KeyMaker(table.index_def(name), table.columns)
+    maker = KeyMaker(table.index(name), table.definition.columns)
     entries = []
     for ordinal, (bookmark, raw) in enumerate(rows):
         keys = [maker.primary_key(raw)] if flags & IndexFlags.PRIMARY else list(maker.keys(raw))
@@ -98,15 +96,14 @@ def compare_index(table: ReadTable, name: str, rows: list[tuple[bytes, list[Any]
 def compare_database(path: Path, expected: dict[str, Any]) -> Counter[str]:
     """Compare everything; return how much there was."""
     counts: Counter[str] = Counter()
-    with RealFileSystem().open(str(path)) as file:
-        readback = Readback(file)
+    with open_database(path, strict=True) as database:
         for name, table_expected in expected["tables"].items():
             if name.startswith("MSysObjects"):
                 continue  # compared row by row in the tests of the catalog
-            table = readback.tables[name]
-            rows = compare_rows(readback, table, table_expected)
+            table = database[name]
+            rows = compare_rows(table, table_expected)
             counts["rows"] += len(rows)
-            counts["equal records"] += compare_records(readback, table)
+            counts["equal records"] += compare_records(table)
             for index, index_expected in table_expected["indexes"].items():
                 if compare_index(table, index, rows, index_expected):
                     counts["indexes"] += 1

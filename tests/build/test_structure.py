@@ -94,12 +94,11 @@ def test_secondary_entries_are_those_of_the_records(
     with new_database(page_size) as build:
         build.add_table("Things", COLUMNS, primary=Index("pk", ("Id",)), secondary=SECONDARY, rows=rows(500, 4000))
     found = audit(tmp_path / "new.edb")
-    readback = found.readback
-    table = readback.tables["Things"]
-    stored = [(bookmark, list(values.values())) for bookmark, values in readback.rows(table)]
+    table = found.database["Things"]
+    stored = list(table.raw_records())
     assert len(stored) == 500
     for index in SECONDARY:
-        keys = KeyMaker(table.index_def(index.name), table.columns)
+        keys = KeyMaker(table.index(index.name), table.definition.columns)
         expected = sorted((key, bookmark) for bookmark, raw in stored for key in keys.keys(raw))
         assert found.trees[f"Things.{index.name}"].entries == expected
         assert expected
@@ -112,7 +111,7 @@ def test_catalog_shadow_and_its_indexes_agree(new_database: Start, audit: Audit,
             columns = [Column(f"C{column}", ColumnType.LONG) for column in range(30)]
             build.add_table(f"Table{number:03}", columns, secondary=secondary, rows=[range(30)])
     found = audit(tmp_path / "new.edb")
-    trees, rows_of = found.trees, found.readback.catalog
+    trees, rows_of = found.trees, found.catalog
     assert trees["MSysObjects"].entries == trees["MSysObjectsShadow"].entries
     assert trees["MSysObjects"].depth > 0
     assert trees["MSysObjects.Name"].entries == sorted((row.name_key, row.key) for row in rows_of)
@@ -183,7 +182,7 @@ def test_deep_tree_has_levels_above_the_parents_of_leaves(new_database: Start, a
         build.add_table("Deep", columns, primary=Index("pk", ("Key",)), rows=[(key,) for key in keys])
     found = audit(tmp_path / "new.edb")
     assert found.trees["Deep"].depth >= 2
-    root = found.readback.page(found.trees["Deep"].root)
+    root = found.database.pages.page(found.trees["Deep"].root)
     assert not root.flags & (PageFlags.PARENT_OF_LEAF | PageFlags.LEAF)
 
 
@@ -194,10 +193,9 @@ def test_filled_table_obeys_the_rules_too(new_database: Start, audit: Audit, tmp
             info = build.add_filled_table("Fill", 300 * page_size, seed=7)
         found = audit(tmp_path / "new.edb")
         assert len(found.trees["Fill"].entries) == info.rows == 300 * (info.rows // 300)
-        table = found.readback.tables["Fill"]
-        values = [raw for _, raw in found.readback.rows(table)]
-        assert [int.from_bytes(raw["Id"], "little") for raw in values] == list(range(1, info.rows + 1))
-        payloads = {raw["Payload"] for raw in values}
+        values = list(found.database["Fill"].values(["Id", "Payload"], raw=True))
+        assert [int.from_bytes(number, "little") for number, _ in values] == list(range(1, info.rows + 1))
+        payloads = {payload for _, payload in values}
         assert len(payloads) == info.rows
         assert {len(payload) for payload in payloads} <= set(range(900, 1024))
 
@@ -230,11 +228,11 @@ def test_catalog_rows_look_like_the_engines(
     with new_database(level=FormatLevel.NEWEST) as build:
         primary = Index("PK", ("id",), density=80)
         build.add_table("simple", columns, primary=primary, secondary=secondary, rows=[{"lv": b"x" * 5000}])
-    ours = audit(tmp_path / "new.edb").readback
-    theirs = audit(oracle("clean") / "clean-basic" / "p4096" / "clean.edb", strict=False).readback
+    ours = audit(tmp_path / "new.edb")
+    theirs = audit(oracle("clean") / "clean-basic" / "p4096" / "clean.edb", strict=False)
 
-    def described(readback: Any, table: str) -> list[tuple[Any, ...]]:
-        objid = readback.tables[table].row.objid_table
+    def described(found: Any, table: str) -> list[tuple[Any, ...]]:
+        objid = found.database.definition(table).objid
         return [
             (
                 row.type,
@@ -250,7 +248,7 @@ def test_catalog_rows_look_like_the_engines(
                 row.key_most,
                 {number: value for number, value in row.more.items() if number != 13},
             )
-            for row in readback.catalog
+            for row in found.catalog
             if row.objid_table == objid and row.type != CatalogType.LONG_VALUE
         ]
 

@@ -9,12 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.build.readback import Readback
 from engine.errors import Err, EseError
-from engine.files.real import RealFileSystem
 from engine.format.catalog_row import (
     CATALOG_COLUMNS,
-    FDP_CATALOG,
     CatalogRow,
     CatalogType,
     IndexFlags,
@@ -26,6 +23,8 @@ from engine.format.column import ColumnType
 from engine.format.compression import unpack_value
 from engine.format.longvalue import LongValueKey, LongValueRoot, chunk_size, pack_reference, unpack_reference
 from engine.format.value import decode_value, encoder, from_ole_date
+from engine.table import open_database
+from tests.build.reading import catalog_entries
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,17 +85,17 @@ def test_own_columns_are_where_the_engine_has_them() -> None:
 
 def catalogs_agree(path: Path) -> int:
     """Decode every catalog row, encode it again, recompute its keys; return the number of rows."""
-    with RealFileSystem().open(str(path)) as file:
-        readback = Readback(file)
-        for key, data in readback.entries(FDP_CATALOG):
-            row = CatalogRow.unpack(data, readback.page_size)
+    with open_database(path, strict=True) as database:
+        entries, size = catalog_entries(database), database.page_size
+        for key, data in entries:
+            row = CatalogRow.unpack(data, size)
             assert row.key == key
-            again = CatalogRow.unpack(row.pack(readback.page_size), readback.page_size)
+            again = CatalogRow.unpack(row.pack(size), size)
             assert again == row
             # Byte for byte, but for trailing nulls that some engines spell out.
-            if row.pack(readback.page_size) != data:
-                assert row.type == CatalogType.CALLBACK or len(data) > len(row.pack(readback.page_size))
-        return len(readback.catalog)
+            if row.pack(size) != data:
+                assert row.type == CatalogType.CALLBACK or len(data) > len(row.pack(size))
+        return len(entries)
 
 
 @pytest.mark.corpus
