@@ -232,7 +232,7 @@ _TABLE = r"""
     least seconds between scans
 172 DbScanIntervalMaxSec i 604800 1..1576800000 I pre adv = tuning: nothing is scanned in the background
     most seconds a scan may take
-178 MaxTransactionSize i 100 1..100 I any adv = holds: there are no transactions
+178 MaxTransactionSize i 100 1..100 I any adv = honoured
     percent of the version store that one transaction may hold
 181 HungIOThreshold i 30000 11000..1800000 G pre adv = refused: hung reads and writes are left to the system
     milliseconds after which a read or write counts as hung

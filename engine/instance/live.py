@@ -44,7 +44,11 @@ class LiveStore:
             lambda: params.checkpoint_depth_max,
             background=env.background,
         )
-        self.versions = VersionStore(max_pages=params.max_ver_pages, page_size=params.ver_page_size)
+        self.versions = VersionStore(
+            max_pages=params.max_ver_pages,
+            page_size=max(params.ver_page_size, 2 * params.database_page_size),
+            max_transaction_percent=lambda: params.max_transaction_size,
+        )
         self.cleanup = Cleanup(StoreSession(CLEANUP_PROCID, self.journal, self.versions), self._cleanup_failed)
         self.sessions: dict[int, StoreSession] = {}
         """What the sessions of the instance are to the store, by number."""

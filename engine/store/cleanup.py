@@ -24,11 +24,14 @@ from engine.store.versions import Hook, LiveVersion, Transaction
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from engine.pages.mutable import MutablePage
     from engine.store.doing import TreeRef
     from engine.store.transactions import StoreSession
 
 _SLICE: Final = 64
 """Changes looked at in one step."""
+_MOST_SWEPT: Final = 1024
+"""Nodes that may wait when a reader brings more."""
 _PAUSE: Final = 0.05
 """Seconds that the background waits for more work to come together."""
 _PERIOD: Final = 1.0
@@ -60,6 +63,18 @@ class Cleanup:
         """Have a node removed that is marked deleted and has no version; with the latch held."""
         self._waiting.append((tree, key, data))
 
+    def sweep(self, tree: TreeRef, page: MutablePage) -> None:
+        """Have the nodes of a leaf removed that are marked deleted and have no version; with the latch held.
+
+        Recovery leaves such nodes: it takes changes back and cleans nothing up.
+        """
+        if len(self._waiting) >= _MOST_SWEPT:
+            return
+        chains = self.versions.chains(tree)
+        for flags, key, data in page.full():
+            if flags & _DELETED and (key if tree.unique else (key, data)) not in chains:
+                self._waiting.append((tree, key, data))
+
     def forget(self, tree: TreeRef) -> None:
         """Drop what waits for a tree that is about to be freed; with the latch held."""
         self._waiting = deque(
@@ -67,7 +82,11 @@ class Cleanup:
         )
 
     def run(self) -> None:
-        """Clean up all that can go now.  Errors of the pages and the log; what caused one is tried again next time."""
+        """Clean up all that can go now.
+
+        Errors of the pages and the log.  What caused one is not tried again: a node stays marked deleted, pages stay
+        unused, as the real engine leaves them too.
+        """
         while self.step():
             pass
 
@@ -98,18 +117,17 @@ class Cleanup:
     def _slice(self) -> bool:
         for _ in range(_SLICE):
             if self._waiting:
-                self._remove(*self._waiting[0])
-                self._waiting.popleft()
+                self._remove(*self._waiting.popleft())
                 continue
             change = self._next_change()
             if change is None:
-                return bool(self._waiting)
+                return False
+            self._next += 1
             if isinstance(change, LiveVersion):
                 self._clean(change)
             elif change.cleaned is not None:
                 self._begin()
                 change.cleaned(self.session)
-            self._next += 1
         return True
 
     def _next_change(self) -> LiveVersion | Hook | None:
@@ -124,6 +142,8 @@ class Cleanup:
             written = self._transaction.written
             if self._next < len(written):
                 return written[self._next]
+            # Its versions know it: without this it would live until the garbage collector comes.
+            written.clear()
             self._transaction = None
 
     def _clean(self, version: LiveVersion) -> None:

@@ -13,6 +13,7 @@ from bisect import bisect_left, bisect_right
 from typing import TYPE_CHECKING, Final
 
 from engine.errors import Err
+from engine.format.lr import Oper
 from engine.format.node import NodeFlags
 from engine.store import nodes, trees
 from engine.store.versions import visible
@@ -30,6 +31,8 @@ Row = tuple[bytes, bytes]
 
 _VERSION: Final = int(NodeFlags.VERSION)
 _DELETED: Final = int(NodeFlags.DELETED)
+_WHOLE: Final = frozenset((int(Oper.INSERT), int(Oper.REPLACE), int(Oper.FLAG_DELETE)))
+"""Changes below which nothing can be invisible to one who sees them."""
 _ABOVE_ALL: Final = b"\xff" * 257
 """Data above that of every node: in trees without unique keys it is a bookmark of at most 255 bytes."""
 
@@ -38,20 +41,28 @@ def visible_nodes(session: StoreSession, tree: TreeRef, page: MutablePage) -> li
     """Return the nodes of a leaf that the session sees; with the latch held."""
     chains = session.versions.chains(tree)
     if not chains:
-        return page.alive()
-    rows: list[Row] = []
-    trx, snapshot, unique = session.trx, session.snapshot, tree.unique
+        rows = page.alive()
+        if len(rows) < page.line_count and session.cleanup is not None:
+            session.cleanup.sweep(tree, page)
+        return rows
+    rows = []
+    trx, snapshot, unique, swept = session.trx, session.snapshot, tree.unique, False
     for flags, key, data in page.full():
         if flags:
             head = chains.get(key if unique else (key, data)) if flags & _VERSION else None
             if head is not None:
-                seen = visible(head, trx, snapshot, deleted=flags & _DELETED, data=data)
-                if seen is not None:
-                    rows.append((key, seen))
-                continue
+                owner = head.trx
+                if head.oper not in _WHOLE or (owner is not trx and owner.commit >= snapshot):
+                    seen = visible(head, trx, snapshot, deleted=flags & _DELETED, data=data)
+                    if seen is not None:
+                        rows.append((key, seen))
+                    continue
             if flags & _DELETED:
+                swept = swept or head is None
                 continue
         rows.append((key, data))
+    if swept and session.cleanup is not None:
+        session.cleanup.sweep(tree, page)
     return rows
 
 

@@ -141,7 +141,9 @@ _NO_CHAINS: Final[Chains] = {}
 class VersionStore:
     """All versions of an instance, and the counters of its transactions.
 
-    `max_pages` and `page_size` bound it.  `make_room` is called when it is full; it cleans up what can go.
+    `max_pages` and `page_size` bound it.  The oldest open transaction may not go on when more than
+    `max_transaction_percent` of that is used; it is asked for at each beginning.  `make_room` is called when the store
+    is full; it cleans up what can go.
     """
 
     def __init__(
@@ -149,12 +151,13 @@ class VersionStore:
         *,
         max_pages: int = _DEFAULT_PAGES,
         page_size: int = _DEFAULT_PAGE_SIZE,
-        max_transaction_percent: int = _ALL,
+        max_transaction_percent: Callable[[], int] = lambda: _ALL,
         first_rceid: int = 1,
     ) -> None:
         self.limit = max_pages * page_size
         self.page_size = page_size
-        self._oldest_may_use = self.limit * max_transaction_percent // _ALL
+        self._percent = max_transaction_percent
+        self._oldest_may_use = self.limit
         self.used = 0
         self.count = 0
         self.trx_newest = 0
@@ -173,6 +176,7 @@ class VersionStore:
 
     def begin(self, procid: int, *, read_only: bool) -> Transaction:
         """Begin a transaction: ids go up in steps of 4, a reader takes none and lies between two."""
+        self._oldest_may_use = self.limit * self._percent() // _ALL
         if read_only:
             trx = Transaction(self.trx_newest + TRX_STEP // 2, procid)
         else:

@@ -274,7 +274,7 @@ def test_one_transaction_can_fill_the_store_and_be_rolled_back() -> None:
 
 
 def test_a_share_for_the_oldest_transaction() -> None:
-    versions = VersionStore(max_pages=2, page_size=1024, max_transaction_percent=50)
+    versions = VersionStore(max_pages=2, page_size=1024, max_transaction_percent=lambda: 50)
     oldest, younger = versions.begin(5, read_only=False), versions.begin(6, read_only=False)
     versions.used = 1024
     assert versions.reserve(younger, b"key", b"") == 152
@@ -378,6 +378,47 @@ def test_an_error_in_the_background_is_told(world: World, monkeypatch: pytest.Mo
     assert heard.wait(10)
     world.cleanup.stop()
     assert [error.code for error in told] == [Err.DiskIO]
+
+
+def test_what_recovery_leaves_goes_when_somebody_reads_there(world: World) -> None:
+    session = world.session()
+    session.begin()
+    for number in range(30):
+        world.insert(session, number, 0, "row")
+    session.commit()
+    session.begin()
+    for number in range(0, 30, 2):
+        world.delete(session, number)
+    session.commit()
+    session.begin()
+    world.insert(session, 50, 0, "open")
+    world.journal.writer.flush()
+    world.recover(CrashPolicy.DROP_ALL)
+    assert world.deleted_nodes() == 2 * 16
+    reader = world.session()
+    rows = world.rows(reader)
+    assert sorted(rows) == list(range(1, 30, 2))
+    assert world.entries(reader) == world.expected_entries(rows)
+    world.cleanup.run()
+    assert world.deleted_nodes() == 0
+    assert world.rows(reader) == rows
+
+
+def test_an_error_of_a_cleanup_is_raised_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = world.session()
+    session.begin()
+    world.insert(session, 1, 0, "row")
+    session.rollback()
+
+    def failing(*_: object) -> None:
+        raise EseError.from_code(Err.ReadVerifyFailure, "no")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("engine.store.trees.delete", failing)
+        assert code_of(world.cleanup.run) == Err.ReadVerifyFailure
+    world.cleanup.run()
+    assert world.cleanup.session.level == 0
+    assert world.deleted_nodes() == 1
 
 
 # Hooks.
