@@ -151,7 +151,7 @@ class PageCache:
     def _write_page(self, page: MutablePage) -> None:
         # Every write steps the page's write counter, as the engine does.
         step = (page.flags & PageFlags.FLUSH_TYPE) >> FLUSH_TYPE_SHIFT
-        page.flags = page.flags & ~PageFlags.FLUSH_TYPE | (step % _FLUSH_TYPES + 1) << FLUSH_TYPE_SHIFT
+        page.flags = int(page.flags & ~PageFlags.FLUSH_TYPE | (step % _FLUSH_TYPES + 1) << FLUSH_TYPE_SHIFT)
         self._write(page.pgno, page.encode())
 
     def _shrink(self) -> None:

@@ -33,12 +33,15 @@ _TWO_WORDS = struct.Struct("<HH")
 _KEPT_FLAGS: Final = int(NodeFlags.VERSION | NodeFlags.DELETED)
 _COMPRESSED: Final = int(NodeFlags.COMPRESSED)
 _DELETED: Final = int(NodeFlags.DELETED)
-_LEAF: Final = int(PageFlags.LEAF)
+# Plain integers: an operation on flags that are enumeration members costs ten times as much.
 _ROOT: Final = int(PageFlags.ROOT)
+_LEAF: Final = int(PageFlags.LEAF)
 _EMPTY: Final = int(PageFlags.EMPTY)
 _NEVER_COMPRESSED: Final = int(PageFlags.ROOT | PageFlags.SPACE_TREE)
 _NOT_A_BODY: Final = int(PageFlags.EMPTY | PageFlags.PRE_INIT)
 _MOST_TAGS: Final = 0x0FFF
+_SURE_LINES: Final = 4000
+"""So many lines and the reserved tags are always below the limit."""
 _RESERVED_MASK: Final = 0xF000
 _FORMAT_FLAGS: Final = int(PageFlags.NEW_RECORD_FORMAT | PageFlags.NEW_CHECKSUM)
 
@@ -50,6 +53,7 @@ class MutablePage:
     """
 
     __slots__ = (
+        "_capacity",
         "_keys",
         "_nodes",
         "_reserved",
@@ -72,9 +76,10 @@ class MutablePage:
         self.pgno = pgno
         self.size = size
         self.large = is_large(size)
+        self._capacity = size - header_size(size) - TAG_SIZE
         self.path = path
         self.objid = objid
-        self.flags = flags
+        self.flags = int(flags)
         self.dbtime = 0
         self.prev = 0
         self.next = 0
@@ -127,7 +132,7 @@ class MutablePage:
     @property
     def capacity(self) -> int:
         """Bytes for external header, reserved blobs and nodes with their tags."""
-        return self.size - header_size(self.size) - TAG_SIZE
+        return self._capacity
 
     @property
     def free(self) -> int:
@@ -211,16 +216,18 @@ class MutablePage:
 
     def insert(self, line: int, flags: int, prefix: int, suffix: bytes, data: bytes) -> None:
         """Put a node in as line `line`, its key given as it is to be stored."""
-        if not 0 <= line <= len(self._nodes):
-            raise self.error(Err.BadLineCount, f"insert as line {line} of {len(self._nodes)}")
-        if prefix > len(self.external):
-            raise self.error(Err.NodeCorrupted, f"{prefix} of {len(self.external)} prefix bytes")
-        node = (flags, prefix, suffix, data)
-        self._nodes.insert(line, node)
-        if self._keys is not None:
-            self._keys.insert(line, self.external[:prefix] + suffix if prefix else suffix)
+        nodes, external = self._nodes, self.external
+        if not 0 <= line <= len(nodes):
+            raise self.error(Err.BadLineCount, f"insert as line {line} of {len(nodes)}")
+        if prefix > len(external):
+            raise self.error(Err.NodeCorrupted, f"{prefix} of {len(external)} prefix bytes")
+        nodes.insert(line, (flags, prefix, suffix, data))
+        keys = self._keys
+        if keys is not None:
+            keys.insert(line, external[:prefix] + suffix if prefix else suffix)
         self.used += (8 if prefix else 6) + len(suffix) + len(data)
-        self._must_fit()
+        if self.used > self._capacity or len(nodes) > _SURE_LINES:
+            self._must_fit()
 
     def insert_key(self, line: int, flags: int, key: bytes, data: bytes) -> None:
         """Put a node in as line `line`, compressing its key by the engine's own rule."""
@@ -266,8 +273,9 @@ class MutablePage:
 
     def compress(self, key: bytes) -> tuple[int, bytes]:
         """Return (bytes shared with the prefix, rest) as the key is stored on this page."""
-        if self.compresses:
-            shared = common_prefix(key, self.external)
+        external = self.external
+        if external and not self.flags & _NEVER_COMPRESSED:
+            shared = len(external) if key.startswith(external) else common_prefix(key, external)
             if shared > COMPRESSION_THRESHOLD:
                 return shared, key[shared:]
         return 0, key

@@ -14,6 +14,7 @@ Source: log reference 2.8, 3.5.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -129,11 +130,12 @@ def _add_pointer(level: _Level, store: PageStore) -> None:
 
 def _line_of_child(page: MutablePage, key: bytes) -> int:
     """Return the first line whose key is >= `key`; the empty key counts as infinite."""
-    for line in range(page.line_count):
-        own = page.key(line)
-        if not own or own >= key:
-            return line
-    raise contradiction(page, "no pointer to the page that was split")
+    keys = page.keys()
+    count = len(keys)
+    line = bisect_left(keys, key, 0, count - 1 if keys and not keys[-1] else count)
+    if line == count:
+        raise contradiction(page, "no pointer to the page that was split")
+    return line
 
 
 def _lines_with_operation(

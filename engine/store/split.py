@@ -148,11 +148,10 @@ def _plan(doer: Doer, tree: TreeRef, path: Sequence[Step], level: int, work: Wor
 
 def _weigh(doer: Doer, tree: TreeRef, page: MutablePage, work: Work) -> Lines:
     """Return the lines as they will be, with the operation done."""
-    count = page.line_count
-    keys, data = [*page.keys()], [page.data(line) for line in range(count)]
+    keys, data = [*page.keys()], [each[2] for each in page.full()]
     held: list[int] | None = None
     if page.uncommitted_free and page.is_leaf:
-        held = [held_of_line(doer, tree, page, line) for line in range(count)]
+        held = [held_of_line(doer, tree, page, line) for line in range(len(keys))]
     line = work.line
     if work.oper == lr.SplitOper.INSERT:
         keys.insert(line, work.key)

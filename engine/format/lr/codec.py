@@ -63,7 +63,7 @@ class Record:
 
     def pack(self) -> bytes:
         """Return the bytes of the record, type byte included; -1003 when a field does not fit its place."""
-        return _WRITERS[type(self)](_values(self))
+        return _WRITERS[type(self)](self)  # type: ignore[arg-type]  # every record is the tuple of its fields
 
     def fields(self) -> dict[str, Any]:
         """Return the fields by name, in their order."""
@@ -275,6 +275,8 @@ class _Layout:
 
     def writer(self) -> Callable[[tuple[Any, ...]], bytes]:
         """Return the function that packs the fields."""
+        if self.body_at is None and not self.converted:
+            return self._plain_writer()
         kept, count, packer, kind = self.kept, self.count, self.packer, int(self.kind)
         fields = len(self.names)
         lengths = [(index, self.length_at[tail]) for index, tail in enumerate(self.tails) if tail in self.length_at]
@@ -298,6 +300,24 @@ class _Layout:
             return fixed + b"".join(parts)
 
         return write
+
+    def _plain_writer(self) -> Callable[[tuple[Any, ...]], bytes]:
+        """Return the function for types of numbers and parts only: what live work writes all the time."""
+        packer, kind, fields = self.packer, int(self.kind), len(self.names)
+        source = {position: index for index, position in enumerate(self.kept)}
+        source |= {self.length_at[tail]: fields + index for index, tail in enumerate(self.tails)}
+        arrange = _picker([source[position] for position in range(self.count)])
+
+        def write_plain(record: tuple[Any, ...]) -> bytes:
+            parts = record[fields:]
+            try:
+                fixed = packer.pack(kind, *arrange((*record[:fields], *map(len, parts))))
+            except struct.error as error:
+                detail = f"a field of {LrType(kind).name} does not fit: {error}"
+                raise EseError.from_code(Err.InvalidParameter, detail) from None
+            return b"".join((fixed, *parts)) if parts else fixed
+
+        return write_plain
 
 
 _make = cast("Callable[[type[Record], Iterable[Any]], Record]", tuple.__new__)
