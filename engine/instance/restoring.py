@@ -19,16 +19,16 @@ from typing import TYPE_CHECKING
 
 from engine.errors import Err, EseError
 from engine.instance.opening import Folders, Opened
+from engine.instance.restore_progress import RestoreProgress
 from engine.instance.starting import Starter
 from engine.log.paths import join, lock_name, name_of
 from engine.log.tail import mend_tail, read_tail
-from engine.monitor import Phase
 from engine.recovery.cut import cut_stream
 from engine.recovery.soft import Recovery
 from engine.restore.copies import RestoreMap
 from engine.restore.logs import gather
 from engine.restore.result import RestoreResult
-from engine.types import InitOptions, Snt
+from engine.types import InitOptions
 
 if TYPE_CHECKING:
     from engine.backup.slot import BackupSlot
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from engine.params import Parameters
     from engine.recovery.stop import StopPoint
     from engine.restore.logs import RestoreLogs
-    from engine.types import Progress, ProgressCallback
+    from engine.types import ProgressCallback
 
 
 class Restorer(Starter):
@@ -57,6 +57,7 @@ class Restorer(Starter):
         stop_at: StopPoint | None = None,
     ) -> None:
         self._monitor = monitor
+        self._telling = RestoreProgress(progress, monitor)
         super().__init__(
             env,
             events,
@@ -89,13 +90,26 @@ class Restorer(Starter):
             )
             self._events.report(204, join(logs.set_folder, ""), join(self._folders.log, ""))
             try:
-                return self._restore(logs, destination)
+                result = self._restore(logs, destination)
+            except BaseException as error:
+                self._telling.fail()
+                # A callback that has raised is not blamed twice: the first exception is what the caller gets.
+                late = self._telling.late
+                if late is not None and not (isinstance(error, EseError) and error.code == Err.CallbackFailed):
+                    raise late from error
+                raise
+            else:
+                self._telling.complete()
             finally:
                 self._events.report(205)
+        if self._telling.late is not None:
+            raise self._telling.late
+        return result
 
     def _restore(self, logs: RestoreLogs, destination: str | None) -> RestoreResult:
         fs = self._env.fs
         try:
+            self._telling.begin(max(logs.stream.generations) - logs.lowest + 1)
             places = RestoreMap.of_set(
                 fs,
                 self._events,
@@ -103,7 +117,9 @@ class Restorer(Starter):
                 destination,
                 create_path=self._params.create_path_if_not_exist,
                 monitor=self._monitor,
+                copied=self._telling.copied,
             )
+            self._telling.databases = len(places.names)
         except EseError as error:
             self._events.report(454, str(error.code))
             raise
@@ -113,7 +129,7 @@ class Restorer(Starter):
             logs.stream,
             None,
             {},
-            self._told,
+            self._telling.replay,
             places=places,
             set_top=logs.highest,
             stop=self._stop_at,
@@ -138,15 +154,6 @@ class Restorer(Starter):
             ended=self.result.ended,
             recovery=self.result,
         )
-
-    def _told(self, progress: Progress) -> object:
-        """Pass progress of the replay on, unless it is to stop."""
-        monitor = self._monitor
-        if monitor is not None:
-            if monitor.cancel_requested and progress.snt in (Snt.BEGIN, Snt.PROGRESS):
-                return int(Err.BackupAbortByCaller)
-            monitor.phase, monitor.detail = Phase.REPLAYING, f"{progress.done} %"
-        return None if self._progress is None else self._progress(progress)
 
     def _close(self, logs: RestoreLogs, recovery: Recovery) -> Opened:
         """Write what the replay has made, and close the log: the live one, or one that follows the set."""

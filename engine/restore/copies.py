@@ -26,6 +26,8 @@ from engine.recovery.places import last_name
 from engine.types import LogTime
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from engine.events import EventLog
     from engine.files.base import FileSystem
     from engine.format.dbheader import DatabaseHeader
@@ -69,6 +71,8 @@ class RestoreMap:
     """Names of the `.pat` files, lower case, without extension."""
     create_path: bool = False
     monitor: Monitor | None = None
+    copied: Callable[[], object] = field(default=lambda: None)
+    """Called behind each database that was copied."""
     databases: dict[str, RestoredDatabase] = field(default_factory=dict)
     _checked: dict[str, DatabaseHeader] = field(default_factory=dict)
 
@@ -82,6 +86,7 @@ class RestoreMap:
         *,
         create_path: bool,
         monitor: Monitor | None = None,
+        copied: Callable[[], object] = lambda: None,
     ) -> RestoreMap:
         """Read the map of a set; -538 when it has no `.pat` file."""
         found = frozenset(
@@ -91,7 +96,7 @@ class RestoreMap:
         )
         if not found:
             raise EseError.from_code(Err.PatchFileMissing, "no .pat file in the set", path=logs.set_folder)
-        return cls(fs, events, logs, destination, found, create_path, monitor)
+        return cls(fs, events, logs, destination, found, create_path, monitor, copied)
 
     def find(self, path: str, named: Named) -> str:
         """Return where the database is while it is recovered; it is copied there first.
@@ -117,6 +122,7 @@ class RestoreMap:
         self.databases[key] = database
         database.made = True
         copy_in(self.fs, database, header, self.monitor)
+        self.copied()
         return database.aside
 
     def _source(self, name: str) -> str | None:
