@@ -15,22 +15,31 @@ Source: log reference 1.7, 6.2; `engine.log.generation_file` for the order of wr
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
+from engine.errors import Err
 from engine.files.base import OpenMode
 from engine.format.checksum import segment_checksum
 from engine.format.segment import SEGMENT_SIZE, SegmentHeader
 from engine.log.reader import LogFile
-from engine.log.scan import EVENT_SEGMENT_CORRECTED, EVENT_SHADOW_USED, FindingKind, LogScan
+from engine.log.scan import EVENT_SEGMENT_CORRECTED, EVENT_SHADOW_USED, FindingKind, LogScan, Situation
 from engine.types import LgPos
 
 if TYPE_CHECKING:
+    from engine.errors import EseError
     from engine.events import EventLog
     from engine.files.base import FileSystem
 
 _ZEROS = bytes(SEGMENT_SIZE)
 _AHEAD = 3
 """Places behind the last right segment at which a shadow can be ahead of two that are not there yet."""
+TORN_IN_RESTORE = "CannotPatchHardRecovery"
+"""The engine's word in event 552."""
+CORRUPTION_EVENTS: Final = {
+    Situation.NORMAL: 465,
+    Situation.HARD_RESTORE: 463,
+    Situation.HARD_RECOVERY: 464,
+}
 _LEFTOVERS = (FindingKind.SEGMENT_CORRUPT, FindingKind.CORRUPT_AFTER_EMPTY)
 
 
@@ -78,16 +87,27 @@ def mend_tail(fs: FileSystem, tail: Tail, events: EventLog) -> None:
             events.report(EVENT_SEGMENT_CORRECTED, tail.path, str(finding.segment), place, str(finding.bit))
 
 
-def report_corruption(events: EventLog, path: str, scan: LogScan, *, hard: bool = False) -> None:
-    """Report the corruption that ended a scan: events 552 and 465; 463 for the latter in a restore (`hard`)."""
-    bad = scan.corruption
-    error = scan.error(path)
-    if bad is None or error is None:
-        return
+def report_corruption(
+    events: EventLog, path: str, scan: LogScan, situation: Situation = Situation.NORMAL
+) -> EseError | None:
+    """Report what ended a scan, by events 552 and 465 (463 in a set, 464 behind it), and return it as an error.
+
+    None when the log can be read to its end in this situation.
+    """
+    error = scan.error(path, situation)
+    if error is None:
+        return None
+    bad, last = scan.corruption, scan.last_valid_segment
+    if bad is None:
+        # A half-written segment whose shadow is good; here nothing may be written to put it right.
+        bad = next(each for each in scan.findings if each.kind is FindingKind.TORN)
+        last, reason = bad.segment - 1, TORN_IN_RESTORE
+    else:
+        reason = bad.kind.value
     checksums = (f"0x{bad.stored:016x}", f"0x{bad.computed:016x}")
-    last, reason = str(scan.last_valid_segment), bad.kind.value
-    events.report(552, path, reason, last, str(bad.segment), *checksums, str(error.code))
-    events.report(463 if hard else 465, path, "", f"isec {bad.segment} reason {reason}")
+    events.report(552, path, reason, str(last), str(bad.segment), *checksums, str(Err.LogFileCorrupt))
+    events.report(CORRUPTION_EVENTS[situation], path, "", f"isec {bad.segment} reason {reason}")
+    return error
 
 
 def _is_leftover(log: LogFile, scan: LogScan) -> bool:

@@ -1,7 +1,9 @@
 """The logs of a replay, one after the other: each is opened, and checked to follow the one before.
 
 Neighbours are linked by the creation time of the log before and, in newer formats, by the XOR of its segment checksums.
-Damage is -501 in a soft recovery; in a restore -573 within the set, -574 in the logs behind it.
+Damage is -501 in a soft recovery; in a restore -573 within the set, -574 in the logs behind it.  A half-written last
+segment whose shadow is good is put right when it is read, but not in a restore: there it is -570 or -571, unless it is
+in the current log.
 Source: log reference 1.6, 1.7, 3.10.
 """
 
@@ -13,7 +15,8 @@ from typing import TYPE_CHECKING
 from engine.errors import Err, EseError
 from engine.format.versions import LOG_VERSION_ACCUMULATED_CHECKSUM
 from engine.log.paths import join
-from engine.log.tail import report_corruption
+from engine.log.scan import Situation
+from engine.log.tail import CORRUPTION_EVENTS, report_corruption
 
 if TYPE_CHECKING:
     from engine.events import EventLog
@@ -60,25 +63,23 @@ class LogSequence:
         self.last, self.accumulated = log.header, log.scan().accumulated_checksum
 
     def refuse_corrupt(self, log: LogFile) -> None:
-        """Report damage of a log (events 552 and 465, or 463), and raise it; nothing when there is none."""
-        scan = log.scan()
-        report_corruption(self.events, log.path, scan, hard=bool(self.set_top))
-        error = scan.error(log.path)
-        if error is None:
-            return
-        if not self.set_top:
+        """Report damage of a log (events 552 and 465, 463 or 464), and raise it; nothing when there is none."""
+        situation = self._situation(log)
+        error = report_corruption(self.events, log.path, log.scan(), situation)
+        if error is not None:
+            error.event_id = CORRUPTION_EVENTS[situation]
             raise error
-        code = Err.LogCorruptDuringHardRestore if log.generation <= self.set_top else Err.LogCorruptDuringHardRecovery
-        raise EseError.from_code(
-            code,
-            path=log.path,
-            generation=log.generation,
-            segment=error.segment,
-            offset=error.offset,
-            stored=error.stored,
-            computed=error.computed,
-            event_id=463,
-        )
+
+    def half_written(self, log: LogFile) -> int:
+        """Return the segment that is half written where its shadow may not take its place; 0 when there is none."""
+        scan = log.scan()
+        mended = not self.set_top or (log.generation > self.set_top and log.path == self.stream.current)
+        return 0 if mended or not scan.torn or scan.corruption is not None else scan.last_valid_segment
+
+    def _situation(self, log: LogFile) -> Situation:
+        if not self.set_top:
+            return Situation.NORMAL
+        return Situation.HARD_RESTORE if log.generation <= self.set_top else Situation.HARD_RECOVERY
 
     def _refuse_missing(self, generation: int) -> None:
         above = [each for each in self.stream.generations if each > generation]

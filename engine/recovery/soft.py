@@ -57,7 +57,14 @@ if TYPE_CHECKING:
     from engine.types import ProgressCallback
 
 
-_CORRUPT_IN_RESTORE: Final = frozenset((Err.LogCorruptDuringHardRestore, Err.LogCorruptDuringHardRecovery))
+_CORRUPT_IN_RESTORE: Final = frozenset(
+    (
+        Err.LogCorruptDuringHardRestore,
+        Err.LogCorruptDuringHardRecovery,
+        Err.LogTornWriteDuringHardRestore,
+        Err.LogTornWriteDuringHardRecovery,
+    )
+)
 """Reported by an event of their own."""
 _SEQUENCE: Final = frozenset(
     (Err.InvalidLogSequence, Err.LogSequenceChecksumMismatch, Err.LogGenerationMismatch, Err.BadLogSignature)
@@ -221,6 +228,9 @@ class Recovery:
 
     def _check_whole(self, log: LogFile, sequence: LogSequence, limit: LgPos) -> None:
         """Raise for damage; the end of the last log may be torn: what is to be mended there is known already."""
+        half = sequence.half_written(log)
+        if half and limit >= LgPos(log.generation, half, 0):
+            sequence.refuse_corrupt(log)
         bad = log.scan().corruption
         if bad is None or (limit.generation == log.generation and limit.segment < bad.segment):
             return

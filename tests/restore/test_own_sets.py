@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import hashlib
 import shutil
@@ -14,14 +13,12 @@ import pytest
 from engine.build import Column, ColumnType, DatabaseBuilder
 from engine.env import Environment
 from engine.errors import Err, EseError
-from engine.files.fault import FaultFileSystem, FaultMode, SimulatedKill
 from engine.files.real import RealFileSystem
 from engine.format.dbheader import DatabaseHeader
 from engine.format.flushmap import FlushMapHeader
 from engine.info import database_info
 from engine.instance import Instance
 from engine.log.reader import LogFile
-from engine.restore.copies import RESTORING
 from engine.types import BkInfo, LogTime, Signature
 from engine.verify import verify
 
@@ -209,27 +206,3 @@ def test_live_logs_that_do_not_fit(made: Made, tmp_path: Path) -> None:
     error, events = restore(made.target, tmp_path / "dest", apart)
     assert isinstance(error, EseError)
     assert list((tmp_path / "dest").iterdir()) == []
-
-
-@pytest.mark.parametrize("mode", [FaultMode.KILL, FaultMode.EIO], ids=str)
-def test_a_restore_that_dies_anywhere_can_be_run_again(made: Made, tmp_path: Path, mode: FaultMode) -> None:
-    before = digests(made.target)
-    counting = FaultFileSystem(RealFileSystem(), fail_at=None, mode=mode)
-    restore(made.target, tmp_path / "count", tmp_path / "count logs", fs=counting)
-    step = max(1, counting.count // 60)
-    for point in range(1, counting.count, step):
-        dest, logs = tmp_path / f"dest{point}", tmp_path / f"logs{point}"
-        fs = FaultFileSystem(RealFileSystem(), fail_at=point, mode=mode)
-        with contextlib.suppress(SimulatedKill):
-            restore(made.target, dest, logs, fs=fs)
-        assert fs.fired
-        for path in dest.iterdir() if dest.exists() else ():
-            assert path.name.endswith(RESTORING) or database_info(path).clean, (point, path)
-        result, _ = restore(made.target, dest, logs)
-        assert not isinstance(result, EseError), (point, result)
-        assert sorted(each.name for each in dest.iterdir()) == ["a.edb", "b.edb"]
-        assert all(database_info(path).clean for path in dest.iterdir())
-        assert all(verify(path).ok for path in dest.iterdir())
-        shutil.rmtree(dest)
-        shutil.rmtree(logs)
-    assert digests(made.target) == before
