@@ -14,11 +14,14 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Protocol, Self
 
 from engine.errors import Err, EseError
+from engine.store.database import Database
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import TracebackType
 
+    from engine.files.base import FileSystem
+    from engine.store.shared import Shared
     from engine.store.transactions import StoreSession
     from engine.types import StrPath
 
@@ -42,6 +45,13 @@ class SessionHost(Protocol):
 
     def end_session(self, session: Session) -> None:
         """Forget a session that was closed."""
+
+    def shared(self, path: str) -> Shared:
+        """Return what the sessions share of an attached database; -1203 when it is not attached for writing."""
+
+    @property
+    def file_system(self) -> FileSystem:
+        """Where large sorts put what does not fit into memory."""
 
 
 class Session:
@@ -78,17 +88,65 @@ class Session:
             raise EseError.from_code(Err.LoggingDisabled, "there are no transactions without a log")
         return self._store
 
+    def open(self, path: StrPath) -> Database:
+        """Return an attached database for reading and changing its tables; -1203 when it is not attached for that."""
+        with self.entered():
+            return Database(self.store, self._host.shared(os.fspath(path)), self, self._host.file_system)
+
     @contextmanager
-    def entered(self) -> Iterator[None]:
-        """Hold the session for one call: -1910 when another thread is inside, -1029 when it was closed."""
+    def transaction(self, *, read_only: bool = False, lazy_flush: bool = False) -> Iterator[None]:
+        """Surround calls by a transaction, or by a level of it: committed at the end, rolled back by an exception.
+
+        With `lazy_flush` the commit does not wait for the disk.  -1103 deeper than 7 levels, -510 when the log
+        cannot be written.
+        """
+        store = self.store
+        with self.entered():
+            store.begin(read_only=read_only)
+        try:
+            yield
+        except BaseException:
+            with self.entered():
+                store.rollback()
+            raise
+        with self.entered():
+            store.commit(lazy=lazy_flush)
+
+    def begin(self, *, read_only: bool = False) -> None:
+        """Begin a transaction, or a level of it; see `transaction`."""
+        with self.entered():
+            self.store.begin(read_only=read_only)
+
+    def commit(self, *, lazy_flush: bool = False) -> None:
+        """Commit the innermost level; -1054 without a transaction."""
+        with self.entered():
+            self.store.commit(lazy=lazy_flush)
+
+    def rollback(self) -> None:
+        """Take the innermost level back; -1054 without a transaction."""
+        with self.entered():
+            self.store.rollback()
+
+    def enter(self) -> None:
+        """Begin a call: -1910 when another thread is inside, -1104 when the session was closed."""
         if not self._inside.acquire(blocking=False):
             raise EseError.from_code(Err.SessionSharingViolation, "another thread is inside this session")
+        if self._closed:
+            self._inside.release()
+            raise EseError.from_code(Err.InvalidSesid, "the session was closed")
+
+    def leave(self) -> None:
+        """End a call."""
+        self._inside.release()
+
+    @contextmanager
+    def entered(self) -> Iterator[None]:
+        """Hold the session for one call; errors as `enter`."""
+        self.enter()
         try:
-            if self._closed:
-                raise EseError.from_code(Err.InvalidSesid, "the session was closed")
             yield
         finally:
-            self._inside.release()
+            self.leave()
 
     def close(self) -> None:
         """End the session; idempotent."""

@@ -331,6 +331,19 @@ def define_index(index: Index, columns: Sequence[ColumnDef], *, primary: bool, p
     if index.segment_most is not None and index.segment_most < 1:
         raise EseError.from_code(Err.IndexInvalidDef, f"{index.name}: segments of {index.segment_most} bytes")
     places = {column.name.upper(): place for place, column in enumerate(columns)}
+    segments, positions = _segments(index, columns, places, primary=primary)
+    flags = _index_flags(index, primary=primary)
+    if any(columns[place].multi_valued for place in positions):
+        flags |= IndexFlags.MULTI_VALUED
+    if any(columns[place].type.is_text and columns[place].code_page == UNICODE for place in positions):
+        flags |= IndexFlags.UNICODE_TEXT
+    return IndexDef(index, flags, segments, positions, _conditions(index, columns, places))
+
+
+def _segments(
+    index: Index, columns: Sequence[ColumnDef], places: Mapping[str, int], *, primary: bool
+) -> tuple[tuple[IndexSegment, ...], tuple[int, ...]]:
+    """Return the segments of an index and the positions of their columns."""
     segments, positions = [], []
     for text in index.columns:
         descending = text.startswith("-")
@@ -338,6 +351,8 @@ def define_index(index: Index, columns: Sequence[ColumnDef], *, primary: bool, p
         if place is None:
             raise EseError.from_code(Err.ColumnNotFound, f"{text} of index {index.name}")
         column = columns[place]
+        if column.flags & ColumnFlags.ESCROW_UPDATE:
+            raise EseError.from_code(Err.CannotIndex, f"index {index.name}: {column.name} is an escrow column")
         if column.type.is_text and column.code_page == UNICODE and index.text_order is None:
             detail = f"index {index.name}: keys over Unicode text need the sort tables of Windows"
             raise EseError.from_code(Err.FeatureNotAvailable, detail)
@@ -345,12 +360,7 @@ def define_index(index: Index, columns: Sequence[ColumnDef], *, primary: bool, p
             raise EseError.from_code(Err.IndexInvalidDef, f"{index.name}: a primary index over multi-values")
         positions.append(place)
         segments.append(IndexSegment(SegmentFlags.DESCENDING if descending else SegmentFlags.NONE, column.id))
-    flags = _index_flags(index, primary=primary)
-    if any(columns[place].multi_valued for place in positions):
-        flags |= IndexFlags.MULTI_VALUED
-    if any(columns[place].type.is_text and columns[place].code_page == UNICODE for place in positions):
-        flags |= IndexFlags.UNICODE_TEXT
-    return IndexDef(index, flags, tuple(segments), tuple(positions), _conditions(index, columns, places))
+    return tuple(segments), tuple(positions)
 
 
 def _conditions(index: Index, columns: Sequence[ColumnDef], places: Mapping[str, int]) -> tuple[IndexSegment, ...]:

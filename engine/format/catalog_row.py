@@ -25,7 +25,7 @@ Primary key: ObjidTable, Type, Id (`7F objid 7F type 7F id`).  Source: database 
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum, IntFlag
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -54,6 +54,12 @@ LCMAP_FLAGS: Final = 0x30401
 LOCALE_NAME: Final = "en-US"
 NAME_LIMIT: Final = 64
 """Longest name of an object, in ASCII bytes."""
+
+
+SYSTEM_NAMES: Final = frozenset(
+    ("MSYSOBJECTS", "MSYSOBJECTSSHADOW", "MSYSOBJIDS", "MSYSLOCALES", "MSYSUNICODEFIXUPVER2")
+)
+"""Names that no table of a user may have, in capitals."""
 
 
 class CatalogType(IntEnum):
@@ -289,6 +295,10 @@ class CatalogRow:
             self.record_offset or 0,
             self.more.get(DEFAULT_VALUE),
         )
+
+    def made_at(self, filetime: bytes) -> CatalogRow:
+        """Return the row with the time at which its tree was made (PgnoFDPLastSetTime, 8 bytes)."""
+        return replace(self, more={**self.more, LAST_SET_TIME: filetime})
 
     def key_limit(self) -> int:
         """Return KeyMost of an index row."""

@@ -33,6 +33,7 @@ from engine.instance.registry import REGISTRY, world_of
 from engine.instance.restoring import Restorer
 from engine.instance.starting import Starter
 from engine.instance.state import ATTACHED_STATES, InstanceState, refusal
+from engine.instance.store_face import StoreFace
 from engine.log.truncate import archives
 from engine.params import PROCESS, Param, Parameters, SharedParameters
 from engine.recovery.stop import StopPoint
@@ -61,7 +62,7 @@ _STOPPED_CHECKPOINT_DEPTH = 16384
 _ANY_TERM = TermOptions.COMPLETE | TermOptions.ABRUPT | TermOptions.STOP_BACKUP | TermOptions.DIRTY
 
 
-class Instance(BackupFace):
+class Instance(BackupFace, StoreFace):
     """An instance of the engine; see the module's text.  Safe from any thread.
 
     `path` sets system, log and temp folder at once; `log_file_size` is in KiB.  What is left None is as `params`,
@@ -179,13 +180,6 @@ class Instance(BackupFace):
             code = Err.NotInitialized if self._keeper is None else Err.LoggingDisabled
             raise EseError.from_code(code)
         return self.log_writer
-
-    @property
-    def live(self) -> LiveStore:
-        """What live work needs; -516 when logging is off, -1029 before init."""
-        if self._live is None:
-            raise EseError.from_code(Err.NotInitialized if self._keeper is None else Err.LoggingDisabled)
-        return self._live
 
     @property
     def log(self) -> LogInfo:

@@ -12,6 +12,7 @@ from engine.store.checkpoint import Upkeep
 from engine.store.cleanup import Cleanup
 from engine.store.journal import Journal
 from engine.store.pages import DEFAULT_CACHE_BYTES, PagePool, StorePages
+from engine.store.shared import Shared
 from engine.store.transactions import StoreSession
 from engine.store.versions import VersionStore
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 
 CLEANUP_PROCID: Final = 2
+DEFINING_PROCID: Final = 4
+"""Number of the session that makes long-value trees, whatever becomes of the transaction that needs one."""
 """Number of the session in which the cleanup works; those of users come later."""
 
 
@@ -53,6 +56,9 @@ class LiveStore:
         self.sessions: dict[int, StoreSession] = {}
         """What the sessions of the instance are to the store, by number."""
         self.pages: dict[int, StorePages] = {}
+        self.shared: dict[int, Shared] = {}
+        """What sessions share of each database, by number."""
+        self._now = env.now
         self._params = params
         self._background = env.background
         self._cleaning = False
@@ -61,7 +67,14 @@ class LiveStore:
     def open(self, database: AttachedDatabase) -> None:
         """Give a database that was attached live pages."""
         extension = self._params.db_extension_size
-        self.pages[database.dbid] = StorePages(self.journal, database, self.pool, extension=extension)
+        pages = self.pages[database.dbid] = StorePages(self.journal, database, self.pool, extension=extension)
+        self.shared[database.dbid] = Shared(
+            pages,
+            update_major=database.header.update_major,
+            now=self._now,
+            system_session=lambda: StoreSession(DEFINING_PROCID, self.journal, self.versions, self.cleanup),
+            between=lambda: self.between_operations(pages),
+        )
         self.upkeep.begin()
         self._begin_cleaning()
 
@@ -114,6 +127,11 @@ class LiveStore:
         # session starts the thread again.
         self._cleaning = False
 
+    def shared_of(self, database: AttachedDatabase) -> Shared:
+        """Return what sessions share of a database; -1203 when it has no live pages."""
+        self.find(database)
+        return self.shared[database.dbid]
+
     def find(self, database: AttachedDatabase) -> StorePages:
         """Return the live pages of a database; -1203 when it has none."""
         found = self.pages.get(database.dbid)
@@ -130,6 +148,9 @@ class LiveStore:
     def close(self, database: AttachedDatabase) -> None:
         """Let go of the live pages of a database."""
         pages = self.pages.pop(database.dbid, None)
+        shared = self.shared.pop(database.dbid, None)
+        if shared is not None:
+            shared.closed = True
         if pages is not None:
             pages.close()
 
@@ -138,6 +159,9 @@ class LiveStore:
         self.cleanup.stop()
         self.upkeep.end()
         self.sessions.clear()
+        for shared in self.shared.values():
+            shared.closed = True
+        self.shared.clear()
         for pages in self.pages.values():
             pages.close()
         self.pages.clear()

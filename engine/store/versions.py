@@ -207,6 +207,10 @@ class VersionStore:
         self.published += 1
         del self._active[trx]
 
+    def is_open(self, trx: Transaction) -> bool:
+        """Whether a transaction has not ended."""
+        return trx in self._active
+
     @property
     def oldest(self) -> int:
         """Begin of the oldest open transaction; ACTIVE when none is open."""

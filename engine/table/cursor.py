@@ -1,23 +1,17 @@
-"""A cursor: a place in an index, moved by search and by steps.
+"""A cursor over the index of a table that is read: a place in it, moved by search and by steps.
 
-    seek     EQ  the first entry with the key              GE  the first at it or behind
-             GT  the first behind                          LE  the last at it or before      LT  the last before
-    fewer values than the index has columns match all keys that begin with them
-    range    entries from one key to another, in the order of the index
-
-"Before" and "behind" are those of the index: in a descending column the greater value comes first.
+What searches and ranges mean is said in `engine.table.seeking`.
 
 Source: jet-api reference 6.4; database reference 3.5, 7.
 """
 
 from __future__ import annotations
 
-from enum import Enum
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
 from engine.errors import Err, EseError
 from engine.findings import UnitKind
-from engine.format.value import CONVERSION_ERRORS, encoder
+from engine.table.seeking import Seek, SeekingCursor, successor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,26 +22,10 @@ if TYPE_CHECKING:
     from engine.table.row import Row
     from engine.table.table import Table
 
-_HIGHEST: Final = b"\xff"
+__all__ = ["Cursor", "Seek", "successor"]
 
 
-class Seek(Enum):
-    """Which entry a search wants."""
-
-    EQ = "=="
-    GE = ">="
-    GT = ">"
-    LE = "<="
-    LT = "<"
-
-
-def successor(key: bytes) -> bytes | None:
-    """Return the least bytes above everything that begins with `key`; None when there are none."""
-    cut = key.rstrip(_HIGHEST)
-    return cut[:-1] + bytes((cut[-1] + 1,)) if cut else None
-
-
-class Cursor:
+class Cursor(SeekingCursor):
     """A place in an index; before the first entry until it is moved.
 
     `index` is None for a table without primary index, whose rows are kept by a number.
@@ -93,45 +71,6 @@ class Cursor:
             return self.table.row(leaf, self._at)
         return self.table.fetch(leaf.value(self._at))
 
-    def seek(self, *key: Any, match: Seek = Seek.EQ) -> bool:
-        """Go to an entry by the values of the index's columns, or of the first few; return whether it exists.
-
-        A failed search leaves the cursor without a row.  -1003 for a value that does not fit its column, -1001 for
-        Unicode text, whose keys need the tables of Windows.
-        """
-        return self.seek_key(self.make_key(*key), match, partial=self._is_partial(key))
-
-    def _is_partial(self, key: tuple[Any, ...]) -> bool:
-        return self.index is not None and len(key) < len(self.index.columns)
-
-    def make_key(self, *key: Any) -> bytes:
-        """Return the key bytes of the values of the first columns of the index; errors as `seek`."""
-        index = self.index
-        if index is None or len(key) > len(index.columns) or not key:
-            raise EseError.from_code(Err.InvalidParameter, f"{len(key)} values for a key of {self!r}")
-        raw: list[bytes | None] = []
-        for value, part in zip(key, index.columns, strict=False):
-            column = part.column
-            try:
-                raw.append(None if value is None else encoder(column.type, column.code_page)(value))
-            except CONVERSION_ERRORS as error:
-                raise EseError.from_code(Err.InvalidParameter, f"column {column.name}: {error}") from None
-        return index.key(raw)
-
-    def seek_key(self, key: bytes, match: Seek = Seek.EQ, *, partial: bool = False) -> bool:
-        """Go to an entry by key bytes; with `partial` they stand for all keys that begin with them."""
-        if match in (Seek.GT, Seek.LE):
-            behind = successor(key) if partial else key + b"\0"
-            found = self.last() and self._end() if behind is None else self._to(behind)
-            return self.move(-1) if match is Seek.LE else found
-        found = self._to(key)
-        if match is Seek.LT:
-            return self.move(-1)
-        if match is Seek.EQ and found and not (self.key.startswith(key) if partial else self.key == key):
-            self._leave(behind=False)
-            return False
-        return found
-
     def goto(self, bookmark: bytes) -> bool:
         """Go to the row of a bookmark; return whether it exists.  -1312 for a cursor in a secondary index."""
         if not self._primary:
@@ -162,7 +101,7 @@ class Cursor:
         """Yield the rows from the first entry on; entries whose row cannot be had become findings."""
         self._leave(behind=False)
         while self._step(backward=False):
-            row = self._row_or_finding()
+            row = self._row_or_none()
             if row is not None:
                 yield row
 
@@ -171,28 +110,7 @@ class Cursor:
         for key, data in self._tree.entries():
             yield key, key if self._primary else data
 
-    def range(self, lower: Any = None, upper: Any = None, inclusive: bool = True) -> Iterator[Row]:  # noqa: FBT001, FBT002
-        """Yield the rows from `lower` to `upper`: values of the first columns (a tuple for several); None: no bound.
-
-        `inclusive` says whether entries at `upper` belong to the range.  Errors as `seek`.
-        """
-        end: bytes | None = None
-        if upper is not None:
-            values = upper if isinstance(upper, tuple) else (upper,)
-            end = self.make_key(*values)
-            if inclusive:
-                end = successor(end) if self._is_partial(values) else end + b"\0"
-        found = self.first() if lower is None else self.seek(*_several(lower), match=Seek.GE)
-        return self._rows(found, end)
-
-    def _rows(self, found: bool, end: bytes | None) -> Iterator[Row]:  # noqa: FBT001
-        while found and (end is None or self.key < end):
-            row = self._row_or_finding()
-            if row is not None:
-                yield row
-            found = self._step(backward=False)
-
-    def _row_or_finding(self) -> Row | None:
+    def _row_or_none(self) -> Row | None:
         try:
             return self.row
         except EseError as error:
@@ -207,10 +125,6 @@ class Cursor:
 
     def _leave(self, *, behind: bool) -> None:
         self._leaf, self._walk, self._behind = None, None, behind
-
-    def _end(self) -> bool:
-        self._leave(behind=True)
-        return False
 
     def _to(self, key: bytes) -> bool:
         """Go to the first entry whose key is >= `key`; behind the last when there is none."""
@@ -260,7 +174,3 @@ class Cursor:
         """Return what leads to this leaf or, in the direction of the walk, before it."""
         # Equal keys of a non-unique tree are told apart by their data, which separators may hold.
         return leaf.keys[0] + leaf.value(0) if backward else leaf.keys[0]
-
-
-def _several(key: Any) -> tuple[Any, ...]:
-    return key if isinstance(key, tuple) else (key,)

@@ -36,11 +36,19 @@ class LongValues:
         self._tree = tree
         self._table = table
 
+    @property
+    def present(self) -> bool:
+        """Whether the table has a tree of long values."""
+        return self._tree is not None
+
+    def _get(self, key: bytes) -> bytes | None:
+        return None if self._tree is None else self._tree.get(key)
+
     def root(self, lid: int) -> LongValueRoot:
         """Return reference count and size; -1526 when there is no such value, or the error of a page."""
-        if self._tree is None:
+        if not self.present:
             raise self._error(lid, "the table has no long values")
-        data = self._tree.get(LongValueKey(lid).pack())
+        data = self._get(LongValueKey(lid).pack())
         if data is None:
             raise self._error(lid, "is not there")
         root = LongValueRoot.unpack(data)
@@ -71,17 +79,21 @@ class LongValues:
         """Yield (offset, stored bytes) of the chunks below `size`, ascending."""
         first = LongValueKey(lid).pack()
         length = len(first) + _OFFSET.size
-        for page in self._leaves(first):
-            for index in range(page.first_above(first), len(page)):
-                key = page.keys[index]
-                if not key.startswith(first):
-                    return
-                if len(key) != length:
-                    raise self._error(lid, f"a key of {len(key)} bytes within it")
-                offset = _OFFSET.unpack_from(key, len(first))[0]
-                if offset >= size:
-                    return
-                yield offset, page.value(index)
+        for key, data in self._behind(first):
+            if not key.startswith(first):
+                return
+            if len(key) != length:
+                raise self._error(lid, f"a key of {len(key)} bytes within it")
+            offset = _OFFSET.unpack_from(key, len(first))[0]
+            if offset >= size:
+                return
+            yield offset, data
+
+    def _behind(self, key: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Yield the nodes behind a key."""
+        for page in self._leaves(key):
+            for index in range(page.first_above(key), len(page)):
+                yield page.keys[index], page.value(index)
 
     def _leaves(self, first: bytes) -> Iterator[Leaf]:
         tree = self._tree

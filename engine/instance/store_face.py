@@ -1,0 +1,46 @@
+"""What an instance offers for tables that change while it runs: the store half of `Instance`."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
+
+from engine.errors import Err, EseError
+
+if TYPE_CHECKING:
+    from engine.env import Environment
+    from engine.files.base import FileSystem
+    from engine.instance.keeper import LogKeeper
+    from engine.instance.live import LiveStore
+    from engine.store.shared import Shared
+
+
+class StoreFace(ABC):
+    """Base of `Instance`; `_live` is None while there is no log."""
+
+    env: Environment
+    _live: LiveStore | None
+    _keeper: LogKeeper | None
+
+    @abstractmethod
+    def keeper(self) -> LogKeeper:
+        """Return the databases and their bond with the log; -1029 before init."""
+
+    @property
+    def live(self) -> LiveStore:
+        """What live work needs; -516 when logging is off, -1029 before init."""
+        if self._live is None:
+            raise EseError.from_code(Err.NotInitialized if self._keeper is None else Err.LoggingDisabled)
+        return self._live
+
+    @property
+    def file_system(self) -> FileSystem:
+        """Where large sorts put what does not fit into memory."""
+        return self.env.fs
+
+    def shared(self, path: str) -> Shared:
+        """Return what the sessions share of an attached database; -1203 when it is not attached for writing."""
+        found = self.keeper().find(self.env.fs.absolute(path))
+        if found is None:
+            raise EseError.from_code(Err.DatabaseNotFound, "not attached", path=path)
+        return self.live.shared_of(found)

@@ -1,0 +1,120 @@
+"""How a session enters the store: one thread at a time, and with a transaction for each call that has none.
+
+    with work:           a change: the session's transaction, or one of its own that ends with the call
+    with work.reading:   the same for reading; its own transaction is read-only and leaves nothing in the log
+
+Source: jet-api reference 2.6, 6.4.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Protocol
+
+from engine.errors import Err, EseError
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from engine.store.shared import Shared
+    from engine.store.transactions import StoreSession
+
+
+_PERIOD: Final = 63
+"""Calls between two looks at what is due, less one; a mask."""
+
+
+class Owner(Protocol):
+    """The session of an instance that the work belongs to."""
+
+    def enter(self) -> None:
+        """Begin a call: -1910 when another thread is inside, -1104 when the session was closed."""
+
+    def leave(self) -> None:
+        """End a call."""
+
+
+class Work:
+    """One session's way into a database.  Not re-entrant: a call does not make another one by this way."""
+
+    __slots__ = ("_own", "_owner", "_shared", "calls", "reading", "session")
+
+    def __init__(self, session: StoreSession, owner: Owner, shared: Shared) -> None:
+        self.session = session
+        self.calls = 0
+        self._owner = owner
+        self._shared = shared
+        self._own = False
+        self.reading = Reading(session, owner, self)
+
+    def begin(self) -> None:
+        """Begin a call: -1010 when the database was detached, and as `Owner.enter`."""
+        self._owner.enter()
+        if self._shared.closed:
+            self._owner.leave()
+            raise EseError.from_code(Err.InvalidDatabaseId, "the database was detached", path=self._shared.pages.path)
+
+    def end(self) -> None:
+        """End a call; now and then what is due between operations is done."""
+        self.calls += 1
+        try:
+            if not self.calls & _PERIOD:
+                self._shared.between()
+        finally:
+            self._owner.leave()
+
+    def __enter__(self) -> None:
+        self.begin()
+        session = self.session
+        if not session.level:
+            try:
+                session.begin()
+            except BaseException:
+                self._owner.leave()
+                raise
+            self._own = True
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if self._own:
+                self._own = False
+                if kind is None:
+                    self.session.commit()
+                else:
+                    self.session.rollback()
+        finally:
+            self.end()
+
+
+class Reading:
+    """The way in for calls that only read."""
+
+    __slots__ = ("_own", "_owner", "_work", "session")
+
+    def __init__(self, session: StoreSession, owner: Owner, work: Work) -> None:
+        self.session = session
+        self._owner = owner
+        self._work = work
+        self._own = False
+
+    def __enter__(self) -> None:
+        self._work.begin()
+        session = self.session
+        if not session.level:
+            try:
+                session.begin(read_only=True)
+            except BaseException:
+                self._owner.leave()
+                raise
+            self._own = True
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if self._own:
+                self._own = False
+                self.session.rollback()
+        finally:
+            self._work.end()
