@@ -152,6 +152,8 @@ class LiveStore:
         if shared is not None:
             shared.closed = True
         if pages is not None:
+            with self.journal.latch:
+                self.cleanup.forget_pages(pages)
             pages.close()
 
     def end(self) -> None:

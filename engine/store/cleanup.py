@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from engine.pages.mutable import MutablePage
     from engine.store.doing import TreeRef
+    from engine.store.pages import StorePages
     from engine.store.transactions import StoreSession
 
 _SLICE: Final = 64
@@ -78,8 +79,12 @@ class Cleanup:
     def forget(self, tree: TreeRef) -> None:
         """Drop what waits for a tree that is about to be freed; with the latch held."""
         self._waiting = deque(
-            each for each in self._waiting if each[0].root != tree.root or each[0].pages != tree.pages
+            each for each in self._waiting if each[0].root != tree.root or each[0].pages is not tree.pages
         )
+
+    def forget_pages(self, pages: StorePages) -> None:
+        """Drop what waits for a database that is about to be closed; with the latch held."""
+        self._waiting = deque(each for each in self._waiting if each[0].pages is not pages)
 
     def run(self) -> None:
         """Clean up all that can go now.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any, Final
 
 from engine import open_database
@@ -62,6 +63,8 @@ class World:
         self._encoder = RowEncoder(
             defined, [None] * 3, page_size, page_size // 2, lambda _: b"", wanted=frozenset((0, 1, 2))
         )
+        self._encoding = threading.Lock()
+        """An encoder keeps what it has made last."""
         self._settings = settings
         self._limit_pages = limit_pages
         self.live = Live(self.disk, page_size=page_size, settings=dict(settings))
@@ -101,9 +104,10 @@ class World:
 
     def record(self, number: int, count: int, name: str) -> tuple[bytes, bytes, bytes]:
         """Return primary key, record, and key of the name."""
-        data = self._encoder.encode((number, count, name))
-        raw = self._encoder.raw
-        return self._key(raw), data, next(iter(self._names(raw)))
+        with self._encoding:
+            data = self._encoder.encode((number, count, name))
+            raw = self._encoder.raw
+            return self._key(raw), data, next(iter(self._names(raw)))
 
     def insert(self, session: StoreSession, number: int, count: int, name: str) -> None:
         key, data, named = self.record(number, count, name)
@@ -163,6 +167,11 @@ class World:
     def recover(self, policy: CrashPolicy, seed: int = 0) -> None:
         """Crash, recover, open again; what sessions there were are gone."""
         self.live = self.live.recovered(policy, seed)
+        self._open()
+
+    def reopen(self, disk: CrashFileSystem) -> None:
+        """Recover what is found on a disk, and go on there; the instance before is given up."""
+        self.live = Live(disk, page_size=self.page_size, settings=dict(self._settings), clock=self.live.clock)
         self._open()
 
     def recover_with(self, replay: Replay) -> None:
