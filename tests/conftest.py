@@ -22,8 +22,12 @@ import pytest
 from filelock import FileLock
 from hypothesis import HealthCheck, settings
 
+from engine.store.page_rules import demand
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
+
+demand(True)
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 DATA_MARKS = ("corpus", "oracle")

@@ -1,4 +1,7 @@
-"""The rules that every written page keeps, as one question that a debug mode and tests ask.
+"""The rules that every written page keeps.
+
+In the debug mode (`demand(True)`; all tests run with it) a page that breaks one is not written: whatever broke it is an
+error of the program and not of the data.
 
 Source: database reference 2.5, 3.1-3.4, 4.1, 10.
 """
@@ -8,6 +11,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
+from engine.errors import Err
 from engine.format.node import COMPRESSION_THRESHOLD, SPACE_HEADER_SIZE, NodeFlags, common_prefix
 from engine.format.page import PageFlags
 
@@ -21,6 +25,21 @@ _WHOLE_KEYS: Final = PageFlags.ROOT | PageFlags.SPACE_TREE
 _POINTER: Final = 4
 _LARGEST_KEY: Final = 0x1FFF
 _KEPT: Final = NodeFlags.VERSION | NodeFlags.DELETED
+
+
+class _Mode:
+    on = False
+
+
+def demand(on: bool) -> None:  # noqa: FBT001 - a switch
+    """Turn the debug mode on or off."""
+    _Mode.on = on
+
+
+def assert_rules(page: MutablePage) -> None:
+    """In the debug mode: -107 for a page that breaks a rule."""
+    if _Mode.on and (broken := broken_rule(page)) is not None:
+        raise page.error(Err.InternalError, f"a page that may not be written: {broken}")
 
 
 def broken_rule(page: MutablePage) -> str | None:

@@ -24,6 +24,7 @@ from engine.format import lr
 from engine.format.page import FLUSH_TYPE_SHIFT, PageFlags, page_offset
 from engine.page_reading import read_verified
 from engine.pages.mutable import MutablePage
+from engine.store.page_rules import assert_rules
 from engine.types import LGPOS_MIN
 
 if TYPE_CHECKING:
@@ -335,6 +336,7 @@ class StorePages:
     def _encoded(self, pgno: int) -> bytearray:
         """Return the bytes of a page; every write steps the page's write counter, as the engine does."""
         page = self._pages[pgno]
+        assert_rules(page)
         step = (page.flags & int(PageFlags.FLUSH_TYPE)) >> FLUSH_TYPE_SHIFT
         page.flags = page.flags & ~int(PageFlags.FLUSH_TYPE) | (step % _FLUSH_TYPES + 1) << FLUSH_TYPE_SHIFT
         return page.encode()
