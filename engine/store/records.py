@@ -102,6 +102,8 @@ class ChangedRecords:
         ]
         self._layout = RecordLayout([*table.columns, *(each for each in gone if each.offset)], page_size)
         self._version = next((each for each in table.columns if each.flags & ColumnFlags.VERSION), None)
+        self.always = frozenset(place for place, each in enumerate(table.columns) if each.flags & ColumnFlags.VERSION)
+        """Places of the columns that every change of a record changes."""
         self._refused = {
             place: each
             for place, each in enumerate(table.columns)

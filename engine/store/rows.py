@@ -169,7 +169,7 @@ class Rows:
         try:
             before = self._own_record(bookmark)
             after, released = self.changer.change(before, changes)
-            self._put(bookmark, before, after, changes.keys())
+            self._put(bookmark, before, after, changes.keys() | self.changer.always)
             for lid in released:
                 self.long.release(lid)
         except BaseException:
@@ -288,14 +288,14 @@ class Rows:
         try:
             before = self._own_record(bookmark)
             column, inside, lid = self.instance(before, name, number)
-            place = self.place(name)
-            indexed = place in self.indexes.needed
+            places = {self.place(name), *self.changer.always}
+            indexed = not self.indexes.needed.isdisjoint(places)
             old = self._raw(before, self.indexes.needed) if indexed else []
             after = self._changed_long(before, column, number, inside, lid, change)
             if after != before:
                 nodes.replace(session, self.tree, bookmark, after)
             if indexed:
-                self.indexes.update(old, self._raw(after, self.indexes.needed), (place,), bookmark)
+                self.indexes.update(old, self._raw(after, self.indexes.needed), places, bookmark)
         except BaseException:
             session.rollback()
             raise

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from engine.log.records import LogRecord
     from engine.store.journal import Journal
     from engine.store.pages import StorePages
+    from tests.store.desk import Desk
 
 FOLDER = "/i"
 PATH = "/i/a.edb"
@@ -174,3 +175,25 @@ def new_live() -> Iterator[Callable[..., Live]]:
 def live(new_live: Callable[..., Live]) -> Live:
     """Return a running instance over an empty table."""
     return new_live()
+
+
+@pytest.fixture
+def new_desk() -> Iterator[Callable[..., Desk]]:
+    """Return a function that starts a `Desk`: page size, format level, and settings of the instance."""
+    from tests.store.desk import Desk  # noqa: PLC0415 - it is made of what is here
+
+    made: list[Desk] = []
+
+    def start(*args: Any, **settings: Any) -> Desk:
+        made.append(Desk(*args, **settings))
+        return made[-1]
+
+    yield start
+    for each in made:
+        each.abandon()
+
+
+@pytest.fixture
+def desk(new_desk: Callable[..., Desk]) -> Desk:
+    """Return a running instance over an empty database."""
+    return new_desk()

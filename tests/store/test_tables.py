@@ -14,30 +14,14 @@ from engine.errors import Err
 from engine.format.column import ASCII, Storage
 from engine.format.key import TextOrder
 from tests.store.conftest import PATH
-from tests.store.desk import Desk, code_of, hosts
+from tests.store.desk import code_of, hosts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+
+    from tests.store.desk import Desk
 
 PAGE_SIZES = (4096, 8192, 16384, 32768)
-
-
-@pytest.fixture
-def new_desk() -> Iterator[Callable[..., Desk]]:
-    made: list[Desk] = []
-
-    def start(*args: Any, **settings: Any) -> Desk:
-        made.append(Desk(*args, **settings))
-        return made[-1]
-
-    yield start
-    for each in made:
-        each.abandon()
-
-
-@pytest.fixture
-def desk(new_desk: Callable[..., Desk]) -> Desk:
-    return new_desk()
 
 
 @pytest.mark.parametrize("level", [FormatLevel.WIDEST, FormatLevel.NEWEST], ids=("20", "290"))

@@ -1,0 +1,270 @@
+"""Definitions of live tables: made, changed, deleted, taken back; who may do so while others work."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from engine import open_database
+from engine.build import Column, ColumnType, Index
+from engine.errors import Err
+from engine.files.crash import CrashPolicy
+from engine.format.column import ASCII, Storage
+from tests.store.conftest import PATH
+from tests.store.desk import HOSTS, code_of, hosts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from engine.store.table import Table
+    from tests.store.desk import Desk
+
+NUMBER = Column("N", ColumnType.LONG)
+
+
+def filled(table: Table, count: int = 40) -> list[bytes]:
+    return [table.insert(Name=f"n{n}", Owner=f"o{n}", Note="t" * (n * 60), Ports=(n, 2 * n)) for n in range(count)]
+
+
+def test_tables_come_and_go(desk: Desk) -> None:
+    _, database = desk.open()
+    sizes = set()
+    for _ in range(8):
+        filled(hosts(database))
+        sizes.add(desk.live.pages.last_page)
+        assert list(database) == ["Hosts"]
+        assert "hosts" in database
+        assert "MSysObjects" in list(database.tables(system=True))
+        database.rename_table("Hosts", "Machines")
+        assert list(database) == ["Machines"]
+        assert len(list(database["machines"])) == 40
+        database.delete_table("Machines")
+        assert list(database) == []
+        desk.live.instance.live.cleanup.run()
+    # What a deleted table had is used again.
+    assert len(sizes) == 1
+    assert desk.settled() == []
+
+
+def test_names_that_cannot_be(desk: Desk) -> None:
+    _, database = desk.open()
+    database.create_table("T", [NUMBER], indexes=[Index("i", ("N",))])
+    table = database["T"]
+    assert code_of(lambda: database.create_table("t", [NUMBER])) == Err.TableDuplicate
+    assert code_of(lambda: database.create_table("MSysObjects", [NUMBER])) == Err.TableDuplicate
+    assert code_of(lambda: database.create_table("a.b", [NUMBER])) == Err.InvalidName
+    assert code_of(lambda: database.create_table("U", [NUMBER], density=5)) == Err.DensityInvalid
+    assert code_of(lambda: database.create_table("U", [NUMBER, NUMBER])) == Err.ColumnDuplicate
+    assert code_of(lambda: database.table("U")) == Err.ObjectNotFound
+    assert code_of(lambda: database.delete_table("U")) == Err.ObjectNotFound
+    assert code_of(lambda: database.delete_table("MSysObjids")) == Err.CannotDeleteSystemTable
+    assert code_of(database["MSysLocales"].insert) == Err.PermissionDenied
+    assert code_of(lambda: database["MSysObjects"].add_column(NUMBER)) == Err.FixedDDL
+    database.create_table("U", [NUMBER])
+    assert code_of(lambda: database.rename_table("T", "u")) == Err.TableDuplicate
+    assert code_of(lambda: database.rename_table("T", "")) == Err.InvalidName
+    assert code_of(lambda: table.add_column(NUMBER)) == Err.ColumnDuplicate
+    assert code_of(lambda: table.create_index(Index("I", ("N",)))) == Err.IndexDuplicate
+    assert code_of(lambda: table.create_index(Index("j", ("Q",)))) == Err.ColumnNotFound
+    assert code_of(lambda: table.delete_index("j")) == Err.IndexNotFound
+    assert code_of(lambda: table.cursor("j")) == Err.IndexNotFound
+    assert code_of(lambda: table.delete_column("Q")) == Err.ColumnNotFound
+    assert code_of(lambda: table.delete_column("N")) == Err.ColumnInUse
+    database.rename_table("T", "t")
+    assert list(database) == ["t", "U"]
+    assert desk.settled() == []
+
+
+def test_columns_added_and_deleted(desk: Desk) -> None:
+    _, database = desk.open()
+    table = hosts(database)
+    marks = filled(table)
+    table.add_column(Column("Added", ColumnType.LONG, default=9))
+    table.add_column(Column("Text", ColumnType.TEXT, size=20, code_page=ASCII))
+    table.add_column(Column("Long", ColumnType.LONG_BINARY))
+    table.add_column(Column("Tag", ColumnType.SHORT, storage=Storage.TAGGED, default=4))
+    assert {name: table.get(marks[3])[name] for name in ("Added", "Text", "Long", "Tag")} == {
+        "Added": 9,
+        "Text": None,
+        "Long": None,
+        "Tag": 4,
+    }
+    table.update(marks[3], Text="t", Long=bytes(3000))
+    table.update(marks[4], Added=None, Tag=None)
+    table.delete_column("Added")
+    table.delete_column("Text")
+    table.add_column(Column("Added", ColumnType.LONG_LONG))
+    table.add_column(Column("After", ColumnType.TEXT, default="z"))
+    fresh = table.insert(Name="f", Owner="f", Added=2**40)
+    table.update(marks[5], Added=5, Name="other")
+    assert table.get(fresh)["Added"] == 2**40
+    assert (table.get(marks[5])["Added"], table.get(marks[5])["After"]) == (5, "z")
+    assert (table.get(marks[3])["Added"], table.get(marks[3])["Long"]) == (None, bytes(3000))
+    assert code_of(lambda: table.insert(Text="gone")) == Err.ColumnNotFound
+    assert code_of(lambda: table.add_column(Column("V", ColumnType.LONG, version=True))) == Err.ColumnRedundant
+    assert code_of(lambda: table.add_column(Column("E", ColumnType.LONG, escrow=True, default=1))) == Err.TableNotEmpty
+    live = [dict(row) for row in table]
+    assert desk.settled() == []
+    with open_database(PATH, fs=desk.disk, strict=True) as reader:
+        assert [dict(row) for row in reader["Hosts"]] == live
+
+
+def test_a_counter_is_added_to_rows(desk: Desk) -> None:
+    _, database = desk.open()
+    table = database.create_table("T", [Column("A", ColumnType.TEXT)])
+    for n in range(100):
+        table.insert(A=str(n))
+    table.add_column(Column("Id", ColumnType.LONG, auto_increment=True))
+    table.insert(A="next")
+    assert [row["Id"] for row in table] == list(range(1, 102))
+    assert desk.settled() == []
+
+
+@pytest.mark.parametrize("page_size", [4096, 32768])
+def test_an_index_over_rows_that_are_there(new_desk: Callable[..., Desk], page_size: int) -> None:
+    desk = new_desk(page_size)
+    _, database = desk.open()
+    table = hosts(database)
+    marks = filled(table, 400)
+    table.create_index(Index("byVersion", ("Version", "-Id"), unique=True))
+    table.create_index(Index("some", ("Owner",), if_present=("Ports",), if_null=("Name",)))
+    table.create_index(Index("ports", ("Ports", "Owner")))
+    assert code_of(lambda: table.create_index(Index("one", ("Version",), unique=True))) == Err.KeyDuplicate
+    assert code_of(lambda: table.create_index(Index("two", ("Id",), primary=True))) == Err.IndexHasPrimary
+    assert code_of(lambda: table.create_index(Index("hits", ("Hits",)))) == Err.CannotIndex
+    assert code_of(lambda: table.delete_index("pk")) == Err.IndexMustStay
+    table.update(marks[7], Name=None)
+    assert [row["Id"] for row in table.cursor("some")] == [8]
+    assert table.cursor("ports").count() == 799
+    table.delete_index("ports")
+    table.delete(marks[9])
+    assert sorted(table.indexes) == ["byName", "byOwner", "byPort", "byVersion", "pk", "some"]
+    assert [row["Id"] for row in table.cursor("byVersion")][:3] == [400, 399, 398]
+    assert desk.settled() == []
+
+
+def test_a_primary_index_comes_before_the_rows(desk: Desk) -> None:
+    _, database = desk.open()
+    table = database.create_table("T", [NUMBER])
+    table.create_index(Index("pk", ("N",), primary=True))
+    assert table.insert(N=5) == b"\x7f\x80\0\0\x05"
+    other = database.create_table("U", [NUMBER])
+    other.insert(N=1)
+    assert code_of(lambda: other.create_index(Index("pk", ("N",), primary=True))) == Err.TableNotEmpty
+    assert desk.settled() == []
+
+
+def test_everything_is_taken_back(desk: Desk) -> None:
+    session, database = desk.open()
+    table = hosts(database)
+    marks = filled(table)
+    before = [dict(row) for row in table]
+    session.begin()
+    table.delete_column("Note")
+    table.add_column(Column("New", ColumnType.LONG_BINARY))
+    table.update(marks[0], New=bytes(5000))
+    session.begin()
+    table.delete_index("byPort")
+    database.rename_table("Hosts", "Others")
+    filled(hosts(database, "Second"))
+    session.rollback()
+    assert list(database) == ["Hosts"]
+    assert "byPort" in table.indexes
+    assert "New" in table.columns
+    database.delete_table("Hosts")
+    assert list(database) == []
+    session.rollback()
+    assert [dict(row) for row in table] == before
+    assert table.cursor("byPort").count() == 79
+    filled(hosts(database, "Second"))
+    assert desk.settled() == []
+
+
+def test_others_see_a_definition_when_it_is_committed(desk: Desk) -> None:
+    one, database = desk.open()
+    table = hosts(database)
+    filled(table)
+    two, other = desk.open()
+    seen = other["Hosts"]
+    two.begin()
+    assert seen.get(next(iter(seen)).bookmark)["Name"] == "n0"
+    with one.transaction():
+        table.delete_index("byName")
+        table.add_column(Column("New", ColumnType.LONG, default=3))
+        assert "New" not in seen.columns
+        assert [row["Name"] for row in seen.cursor("byName")][:2] == ["n0", "n1"]
+        assert code_of(lambda: seen.insert(Name="x", Owner="x")) == Err.TableLocked
+        assert code_of(lambda: seen.add_column(NUMBER)) == Err.TableLocked
+    # Still the snapshot from before.
+    assert "New" not in seen.columns
+    assert seen.cursor("byName").count() == 40
+    assert code_of(lambda: seen.insert(Name="x", Owner="x")) == Err.WriteConflict
+    two.commit()
+    assert "New" in seen.columns
+    assert "byName" not in seen.indexes
+    seen.insert(Name="x", Owner="x", New=1)
+    with two.transaction():
+        seen.insert(Name="y", Owner="y")
+        assert code_of(lambda: table.add_column(NUMBER)) == Err.TableInUse
+    table.add_column(NUMBER)
+    database.delete_table("Hosts")
+    assert code_of(lambda: seen.insert(Name="z")) == Err.ObjectNotFound
+    assert code_of(lambda: seen.columns) == Err.ObjectNotFound
+    assert desk.settled() == []
+
+
+def test_two_sessions_make_one_name(desk: Desk) -> None:
+    one, database = desk.open()
+    two, other = desk.open()
+    with one.transaction(), two.transaction():
+        database.create_table("T", [NUMBER])
+        assert code_of(lambda: other.create_table("T", [NUMBER])) == Err.TableDuplicate
+        assert list(other) == []
+    assert list(other) == ["T"]
+    assert desk.settled() == []
+
+
+@pytest.mark.parametrize("policy", [CrashPolicy.DROP_ALL, CrashPolicy.KEEP_ALL])
+def test_definitions_and_rows_outlive_a_crash(desk: Desk, policy: CrashPolicy) -> None:
+    session, database = desk.open()
+    table = hosts(database)
+    filled(table)
+    table.delete_column("Note")
+    table.create_index(Index("more", ("Version",)))
+    kept = [dict(row) for row in table]
+    session.begin()
+    table.add_column(NUMBER)
+    filled(hosts(database, "Lost"))
+    desk.live.journal.writer.flush()
+    desk.recovered(policy)
+    _, database = desk.open()
+    assert list(database) == ["Hosts"]
+    assert [dict(row) for row in database["Hosts"]] == kept
+    assert database["Hosts"].cursor("more").count() == 40
+    filled(hosts(database, "Lost"))
+    # Pages of what was not committed may be lost to the database, as they are with the engine.
+    assert [each for each in desk.settled() if "leak" not in each.lower()] == []
+
+
+def test_a_detached_database_is_told(desk: Desk) -> None:
+    session, database = desk.open()
+    table = hosts(database)
+    session.detach(PATH)
+    assert code_of(lambda: table.insert(Name="x")) == Err.InvalidDatabaseId
+    assert code_of(lambda: session.open(PATH)) == Err.DatabaseNotFound
+    session.attach(PATH)
+    assert list(session.open(PATH)) == ["Hosts"]
+    session.close()
+    assert code_of(lambda: list(database)) == Err.InvalidSesid
+    assert desk.settled() == []
+
+
+def test_catalog_names_every_column_as_it_was_given(desk: Desk) -> None:
+    _, database = desk.open()
+    hosts(database)
+    desk.settled()
+    definition = desk.definition("Hosts")
+    by_name: dict[str, Any] = {column.name: column for column in definition.columns}
+    assert set(by_name) == {column.name for column in HOSTS}
+    assert [by_name[column.name].type for column in HOSTS] == [column.type for column in HOSTS]
