@@ -325,13 +325,6 @@ def test_atomic_incremental_works_where_the_engine_lost_its_way(
     assert len(names(tmp_path / "bk" / "old")) == len(before) + 1
 
 
-def test_writers_at_work(stage: Callable[..., Any], tmp_path: Path) -> None:
-    host = stage("backup-writers/s1-full", names=EIGHT)
-    (tmp_path / "bk").mkdir()
-    assert codes(host, (tmp_path / "bk", 0)) == [0]
-    assert [each for each in host.event_ids() if each not in {224, 225}] == [210, 220, 221, 223, 213]
-
-
 def test_all_logs_option_is_not_one(stage: Callable[..., Any], tmp_path: Path) -> None:
     host = stage("backup-alllogs/s1-full-alllogs", names=EIGHT)
     (tmp_path / "x").mkdir()
