@@ -6,7 +6,7 @@ state.  Writing it out is a step of its own: what may be done after which write 
 Only the two header pages are written here.  While no page changes, the flush map stays as it is and stays true.  The
 engine believes a map when the header names the map's own last signature, so that signature is carried; a map that
 was not believable before gets no chance to become so by accident.  Maps are not kept up to date: before the first
-page is changed, `pages_will_change` takes the signature out of the header, and the engine makes a new map then.
+page is changed, `pages_change` takes the signature out of the header, and the engine makes a new map then.
 Source: database reference 1.4, 8.1; log reference 3.7.
 """
 
@@ -126,7 +126,7 @@ class AttachedDatabase:
             write_header(self._file, self._header, first=self._first_copy)
             self._first_copy = HeaderSource.PRIMARY
 
-    def pages_will_change(self) -> None:
+    def pages_change(self) -> None:
         """Make the flush map unbelievable, durably: to be called before the first page is written.
 
         Else the map would contradict pages that are right, and the engine would call them lost writes.
@@ -140,13 +140,6 @@ class AttachedDatabase:
         """Write whole pages; not while a backup reads a piece of the file, so that it never meets half a page."""
         with self.reading:
             self._file.write_at(offset, data)
-
-    def pages_change(self) -> None:
-        """Prepare for the first page that is written: a flush map would not describe the file any more."""
-        if self._flush_map is not None:
-            self._flush_map = None
-            # The header lets go of the map before a page differs from what the map says.
-            self.write_header()
 
     def resized(self, position: LgPos) -> None:
         """Note that the ExtendDB record at `position` changed the size."""

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from engine.attached import AttachedDatabase
+from engine.btree.tree import Tree
 from engine.errors import Err, EseError
 from engine.files.base import OpenMode
 from engine.files.real import RealFileSystem
@@ -15,6 +17,9 @@ from engine.format.flushmap import FLUSH_MAP_PAGE_SIZE, FLUSH_MAP_SLOTS, FlushMa
 from engine.format.page import page_offset, pages_in_file
 from engine.header_file import read_header, read_header_from, write_header
 from engine.instance import Instance
+from engine.store import nodes
+from engine.store.doing import TreeRef
+from engine.table import open_database
 from engine.types import Signature
 from tests.flush_maps import PAGE, PAGE_SIZE, Srum
 
@@ -172,18 +177,18 @@ def test_somebody_begins_to_write(srum: Srum) -> None:
         assert not flush_map.unchanged()
 
 
-def test_pages_will_change(srum: Srum) -> None:
+def test_pages_change(srum: Srum) -> None:
     """Before a page is written the header on the disk gives the map up, for good."""
     with Instance.open_found(srum.found()) as instance, instance.session() as session:
         session.attach(srum.database)
         [database] = instance.attached()
         assert believable_flush_map(FS, str(srum.database), read_header(FS, str(srum.database)).header)
-        database.pages_will_change()
+        database.pages_change()
         on_disk = read_header(FS, str(srum.database)).header
         assert not on_disk.sign_flush_map_hdr_flush
         assert FlushMap.open(FS, str(srum.database), on_disk) is None
         before = srum.database.read_bytes()[:PAGE_SIZE]
-        database.pages_will_change()
+        database.pages_change()
         assert srum.database.read_bytes()[:PAGE_SIZE] == before, "once is enough"
     with pytest.raises(EseError) as caught:
         believable_flush_map(FS, str(srum.database), read_header(FS, str(srum.database)).header)
@@ -212,3 +217,38 @@ def test_attaching_tells_of_a_map_that_is_not_believed(srum: Srum) -> None:
         session.attach(srum.database)
     [event] = [each for each in instance.events if each.id == 640]
     assert event.strings[:2] == (str(Err.FlushMapDatabaseMismatch), str(srum.map))
+
+
+def test_the_store_gives_the_map_up_before_it_writes_a_page(srum: Srum, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row of a Windows database is changed: when the first page is written, the header on the disk has let go."""
+    believed: list[bool] = []
+    write = AttachedDatabase.write_pages
+
+    def watched(database: AttachedDatabase, offset: int, data: bytes) -> None:
+        header = read_header(FS, str(srum.database)).header
+        found = FlushMap.open(FS, str(srum.database), header)
+        believed.append(found is not None)
+        if found is not None:
+            found.close()
+        write(database, offset, data)
+
+    monkeypatch.setattr(AttachedDatabase, "write_pages", watched)
+    with Instance.open_found(srum.found()) as instance, instance.session() as session:
+        session.attach(srum.database)
+        [database] = instance.attached()
+        pages = instance.live.find(database)
+        with open_database(srum.database) as reading:
+            table = reading.definition("SruDbIdMapTable")
+            key, data = next(iter(Tree(reading.pages, table.root).entries()))
+        assert believed == []
+        session.store.begin()
+        tree = TreeRef(pages, table.root, table.objid, parent=TreeRef(pages, 1, 1))
+        nodes.replace(session.store, tree, key, data[:-1] + bytes([data[-1] ^ 1]))
+        session.store.commit()
+    assert believed
+    assert not any(believed)
+    header = read_header(FS, str(srum.database)).header
+    assert header.clean
+    with pytest.raises(EseError) as caught:
+        believable_flush_map(FS, str(srum.database), header)
+    assert caught.value.code == Err.FlushMapDatabaseMismatch

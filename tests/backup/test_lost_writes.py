@@ -126,6 +126,6 @@ def test_after_a_change_of_pages_the_map_says_nothing(srum: Srum, tmp_path: Path
     srum.lose_write(PAGE)
     for instance in running(srum, 1):
         [database] = instance.attached()
-        database.pages_will_change()
+        database.pages_change()
         instance.backup(backup_folder(tmp_path))
         assert not told(instance)
