@@ -185,6 +185,19 @@ def test_the_file_is_closed_when_the_check_is_left(small: Patient) -> None:
     running.close()  # type: ignore[attr-defined]
 
 
+def test_findings_come_while_the_check_goes_on(small: Patient) -> None:
+    """The first one is told before most of the pages are read."""
+    at = page_offset(small.leaves(small.root("MSysObjects"))[0], 4096)
+    small.data[at + 100] ^= 1
+    small.save()
+    monitor = Monitor()
+    running = check(small.path, monitor=monitor)
+    next(running)
+    early = monitor.pages_verified
+    list(running)
+    assert 0 < early < monitor.pages_verified / 4
+
+
 def test_progress(built: Callable[[int], Path]) -> None:
     monitor = Monitor()
     assert list(check(built(4096), monitor=monitor)) == []

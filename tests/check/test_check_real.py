@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import lzma
 from typing import TYPE_CHECKING
 
 import pytest
 
 from engine.check import CheckFinding, CheckKind, Severity, check
+from engine.instance.restore_set import restore_set
 from engine.recovery.memory import open_recovered
+from tests.recovery.oracle_files import writable_copy
+from tests.recovery.test_recovery_oracle import CASES, recover
+from tests.table.test_oracle_reading import compare
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,6 +29,12 @@ FAILED = {
 
 DEAD = {"dirty-lv": 8, "dirty-lv32k": 3, "restore-writers-incr": 2}
 """Warnings about dead long values in the real engine's check: all that it gave but for the sizes of files."""
+
+RESTORED = (
+    "alllogs-incr", "atomic-incr-root", "atomic-root", "corrupt-page", "full-incr1", "full-incr2", "full-incr3",
+    "full-only", "multidb-full", "multidb-incr", "p32k", "p4k", "uncommitted-full", "uncommitted-incr",
+    "writers-full", "writers-incr",
+)  # fmt: skip
 
 LEAKED = {"dirty-ddl": 3, "dirty-index": 8, "dirty-termabrupt": 1, "restore-writers-full": 1}
 """Pages that the real engine lost; its own check does not look for them."""
@@ -83,6 +94,33 @@ def test_databases_recovered_in_memory_are_whole(oracle: Callable[[str], Path]) 
                 dead = [int(each.detail.split()[0]) for each in found if each.kind is CheckKind.LV_ORPHAN]
                 assert sum(dead) == DEAD.get(folder.parent.name, 0), folder
     assert seen == 24
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_databases_recovered_on_disk_are_whole(oracle: Callable[[str], Path], tmp_path: Path, case: str) -> None:
+    """The findings are those that the engine's own recovery leaves, rows and index entries those that it returned."""
+    source = oracle("dirty") / f"dirty-{case}"
+    folder = writable_copy(source / "before", tmp_path / "i")
+    recover(folder)
+    for theirs in sorted((source / "after").glob("*.edb")):
+        ours = folder / theirs.name
+        assert list(check(ours)) == list(check(theirs))
+        several = source / f"expected-{theirs.stem}.json"
+        expected = several if several.is_file() else source / "expected.json"
+        if expected.is_file():
+            assert compare(ours, json.loads(expected.read_text("utf-8")))["rows"]
+
+
+@pytest.mark.parametrize("name", RESTORED)
+def test_databases_restored_are_whole(oracle: Callable[[str], Path], tmp_path: Path, name: str) -> None:
+    case = oracle("restore") / f"restore-{name}"
+    restore_set(case / "after" / "bk", to=tmp_path / "to")
+    for theirs in sorted((case / "after" / "dest").glob("*.edb")):
+        ours = tmp_path / "to" / theirs.name
+        assert list(check(ours)) == list(check(theirs))
+        several = case / f"expected-{theirs.stem}.json"
+        expected = several if several.is_file() else case / "expected.json"
+        assert compare(ours, json.loads(expected.read_text("utf-8")))["rows"]
 
 
 def test_dirty_databases_on_disk_never_pass(oracle: Callable[[str], Path]) -> None:
