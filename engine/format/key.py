@@ -39,6 +39,7 @@ DATA_PREFIX: Final = b"\x7f"
 _CHUNK: Final = 8
 _MORE_FOLLOWS: Final = b"\x09"
 _CASE: Final = 0x20
+_ANY_ROOM: Final = 1 << 16
 _INVERTED: Final = bytes(255 - each for each in range(256))
 _UPPER: Final = bytes(each - _CASE if ord("a") <= each <= ord("z") else each for each in range(256))
 _SIGN: Final = bytes(each ^ 0x80 for each in range(256))
@@ -189,6 +190,23 @@ def normalise(
     else:
         raise EseError.from_code(Err.FeatureNotAvailable, f"keys over {segment.type.name}")
     return key.translate(_INVERTED) if segment.descending else key
+
+
+def stem(segment: Segment, raw: bytes) -> bytes:
+    """Return what the keys of all values that begin with `raw` have in common: its key without its end.
+
+    For values of one size the whole key; errors as `normalise`.
+    """
+    whole = normalise(segment, raw, _ANY_ROOM)
+    plain = whole.translate(_INVERTED) if segment.descending else whole
+    if segment.type in _FIXED_SIZE or len(plain) == 1 or (segment.type.is_binary and segment.fixed):
+        return whole
+    if segment.type.is_text and segment.code_page != UNICODE:
+        plain = plain[:-1]
+    else:
+        # The last chunk is filled up with zeros and followed by the number of bytes in it.
+        plain = plain[: len(plain) - 1 - (_CHUNK - plain[-1])]
+    return plain.translate(_INVERTED) if segment.descending else plain
 
 
 def make_key(

@@ -8,8 +8,9 @@ ending in A bytes in the ANSI code page, those without a letter are the W form.
 Instances and sessions are numbers.  Programs with one instance may begin with JetInit(None) and use the forms
 without an instance argument; after JetCreateInstance those are -1081, and JetCreateInstance is -1080 then.
 
-Here are the life of an instance, system parameters, backup, external backup, restore and information.  Table
-operations are not among them.
+Here are the life of an instance, system parameters, backup, external backup, restore and information; databases,
+tables, columns and indexes; transactions, moves, searches and updates.  Databases and tables that a session opens are
+numbers as well.  Temporary tables, callbacks, and the calls for many columns at once are not among them.
 Source: jet-api reference 1, 2.2-2.6, 4, 6.6.
 """
 
@@ -22,6 +23,12 @@ from engine.jet.backup import (
     JetBackupW,
     JetStopBackup,
     JetStopBackupInstance,
+)
+from engine.jet.databases import (
+    JetCloseDatabase,
+    JetOpenDatabase,
+    JetOpenDatabaseA,
+    JetOpenDatabaseW,
 )
 from engine.jet.external import (
     JetBeginExternalBackup,
@@ -65,6 +72,20 @@ from engine.jet.life import (
     JetTerm,
     JetTerm2,
 )
+from engine.jet.moves import (
+    JET_MoveFirst,
+    JET_MoveLast,
+    JET_MoveNext,
+    JET_MovePrevious,
+    JetGetBookmark,
+    JetGotoBookmark,
+    JetIndexRecordCount,
+    JetMakeKey,
+    JetMove,
+    JetRetrieveKey,
+    JetSeek,
+    JetSetIndexRange,
+)
 from engine.jet.parameters import JetGetSystemParameter, JetSetSystemParameter
 from engine.jet.restore import (
     JetRestore,
@@ -77,12 +98,47 @@ from engine.jet.restore import (
     JetRestoreInstanceW,
     JetRestoreW,
 )
+from engine.jet.schema import (
+    JetAddColumn,
+    JetCloseTable,
+    JetColumnDef,
+    JetCreateIndex,
+    JetCreateTable,
+    JetDeleteColumn,
+    JetDeleteIndex,
+    JetDeleteTable,
+    JetGetCurrentIndex,
+    JetGetTableColumnInfo,
+    JetOpenTable,
+    JetRenameTable,
+    JetSetCurrentIndex,
+)
+from engine.jet.transactions import (
+    JetBeginTransaction,
+    JetBeginTransaction2,
+    JetCommitTransaction,
+    JetRollback,
+)
+from engine.jet.updates import (
+    JetDelete,
+    JetEscrowUpdate,
+    JetGetLock,
+    JetPrepareUpdate,
+    JetRetrieveColumn,
+    JetSetColumn,
+    JetUpdate,
+)
 
 __all__ = [
     "DbInfoUpgrade",
+    "JET_MoveFirst",
+    "JET_MoveLast",
+    "JET_MoveNext",
+    "JET_MovePrevious",
     "JET_dbidNil",
     "JET_instanceNil",
     "JET_sesidNil",
+    "JetAddColumn",
     "JetAttachDatabase2",
     "JetAttachDatabase2A",
     "JetAttachDatabase2W",
@@ -95,28 +151,55 @@ __all__ = [
     "JetBeginExternalBackup",
     "JetBeginExternalBackupInstance",
     "JetBeginSession",
+    "JetBeginTransaction",
+    "JetBeginTransaction2",
+    "JetCloseDatabase",
     "JetCloseFileInstance",
+    "JetCloseTable",
+    "JetColumnDef",
+    "JetCommitTransaction",
+    "JetCreateIndex",
     "JetCreateInstance",
+    "JetCreateTable",
+    "JetDelete",
+    "JetDeleteColumn",
+    "JetDeleteIndex",
+    "JetDeleteTable",
     "JetDetachDatabase2",
     "JetDetachDatabase2A",
     "JetDetachDatabase2W",
     "JetEndExternalBackupInstance",
     "JetEndExternalBackupInstance2",
     "JetEndSession",
+    "JetEscrowUpdate",
     "JetGetAttachInfoInstance",
+    "JetGetBookmark",
+    "JetGetCurrentIndex",
     "JetGetDatabaseFileInfo",
     "JetGetDatabaseFileInfoA",
     "JetGetDatabaseFileInfoW",
     "JetGetInstanceInfo",
+    "JetGetLock",
     "JetGetLogInfoInstance",
     "JetGetLogInfoInstance2",
     "JetGetSystemParameter",
+    "JetGetTableColumnInfo",
     "JetGetTruncateLogInfoInstance",
+    "JetGotoBookmark",
+    "JetIndexRecordCount",
     "JetInit",
     "JetInit3",
     "JetInstanceInfo",
+    "JetMakeKey",
+    "JetMove",
+    "JetOpenDatabase",
+    "JetOpenDatabaseA",
+    "JetOpenDatabaseW",
     "JetOpenFileInstance",
+    "JetOpenTable",
+    "JetPrepareUpdate",
     "JetReadFileInstance",
+    "JetRenameTable",
     "JetRestore",
     "JetRestore2",
     "JetRestore2A",
@@ -126,7 +209,14 @@ __all__ = [
     "JetRestoreInstanceA",
     "JetRestoreInstanceW",
     "JetRestoreW",
+    "JetRetrieveColumn",
+    "JetRetrieveKey",
+    "JetRollback",
     "JetRstInfo",
+    "JetSeek",
+    "JetSetColumn",
+    "JetSetCurrentIndex",
+    "JetSetIndexRange",
     "JetSetSystemParameter",
     "JetStopBackup",
     "JetStopBackupInstance",
@@ -136,4 +226,5 @@ __all__ = [
     "JetTerm",
     "JetTerm2",
     "JetTruncateLogInstance",
+    "JetUpdate",
 ]

@@ -1,4 +1,4 @@
-"""Numbers for instances and sessions, and the one-instance mode.
+"""Numbers for instances, sessions and what sessions have open, and the one-instance mode.
 
 Source: jet-api reference 2.4, 2.6.
 """
@@ -10,7 +10,7 @@ import locale
 import sys
 import threading
 from enum import Enum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from engine.errors import Err, EseError
 from engine.instance import Instance
@@ -19,6 +19,8 @@ from engine.types import JET_SESID_NIL
 
 if TYPE_CHECKING:
     from engine.session import Session
+
+_Kind = TypeVar("_Kind")
 
 JET_instanceNil: Final = (1 << 64) - 1
 JET_sesidNil: Final = JET_SESID_NIL
@@ -41,6 +43,7 @@ class Handles:
         self._numbers = itertools.count(1)
         self._instances: dict[int, Instance] = {}
         self._sessions: dict[int, tuple[int, Session]] = {}
+        self._opened: dict[int, tuple[int, object]] = {}
         self._single: int | None = None
         self.defaults = Parameters(shared=PROCESS)
         """What JetSetSystemParameter sets without an instance; new instances begin with it."""
@@ -103,7 +106,7 @@ class Handles:
             number = self.number_of(instance)
             self._instances.pop(number, None)
             for sesid in [each for each, (owner, _) in self._sessions.items() if owner == number]:
-                del self._sessions[sesid]
+                self.forget_session(sesid)
             if self._single == number:
                 self._single = None
 
@@ -123,9 +126,43 @@ class Handles:
             return found[1]
 
     def forget_session(self, sesid: int) -> None:
-        """Drop a session."""
+        """Drop a session and what it has open."""
         with self._lock:
             self._sessions.pop(sesid, None)
+            for number in [each for each, (owner, _) in self._opened.items() if owner == sesid]:
+                del self._opened[number]
+
+    def instance_of(self, sesid: int) -> Instance:
+        """Return the instance of a session: -1104 for a number that is none."""
+        with self._lock:
+            found = self._sessions.get(sesid)
+            if found is None:
+                raise EseError.from_code(Err.InvalidSesid, f"{sesid!r}")
+            return self._instances[found[0]]
+
+    def add_opened(self, sesid: int, thing: object) -> int:
+        """Return a new number for a database or table that a session has opened: -1104 for no session."""
+        with self._lock:
+            self.session(sesid)
+            number = next(self._numbers)
+            self._opened[number] = (sesid, thing)
+            return number
+
+    def opened(self, sesid: int, number: int, kind: type[_Kind], missing: int) -> _Kind:
+        """Return what a session has opened: -1104 no session, -1114 that of another, else the error `missing`."""
+        with self._lock:
+            self.session(sesid)
+            owner, thing = self._opened.get(number, (sesid, None))
+            if not isinstance(thing, kind):
+                raise EseError.from_code(missing, f"{number!r}")
+            if owner != sesid:
+                raise EseError.from_code(Err.SesidTableIdMismatch, f"{number!r}")
+            return thing
+
+    def forget_opened(self, number: int) -> None:
+        """Drop a database or table."""
+        with self._lock:
+            self._opened.pop(number, None)
 
 
 HANDLES: Final = Handles()

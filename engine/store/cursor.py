@@ -133,6 +133,16 @@ class Cursor(SeekingCursor):
         with self._work.reading:
             return self._arrive(self._scan.seek(key, Seek.GE), behind=True)
 
+    def leave(self, *, behind: bool) -> None:
+        """Go before the first entry, or behind the last."""
+        self._leave(behind=behind)
+
+    def goto_entry(self, key: bytes, bookmark: bytes) -> bool:
+        """Go to the entry of a row with this key; return whether it exists."""
+        with self._work.reading:
+            found = self._scan.seek_bookmark(key, b"" if self._primary else bookmark)
+            return self._arrive(found, behind=False)
+
     def goto(self, bookmark: bytes) -> bool:
         """Go to the row of a bookmark; return whether it exists.
 

@@ -171,6 +171,25 @@ class Table:
                 raise EseError.from_code(Err.IndexNotFound, f"{index!r} in {self._name}")
             return Cursor(self, self._work, rows, found)
 
+    def stored(self, bookmark: bytes, columns: Iterable[str]) -> dict[str, tuple[bytes | None, ...]]:
+        """Return the stored bytes of columns of a row by name, each as a tuple of its values; null is (None,).
+
+        -1601 no such row, -1507 unknown column, -1526 and the like for a value that cannot be read.
+        """
+        with self._work.reading:
+            rows = self.rows()
+            rows.reader.take(rows.record(bookmark))
+            return {name: tuple(rows.reader.value_of(rows.columns[rows.place(name)])) for name in columns}
+
+    def lock(self, bookmark: bytes) -> None:
+        """Keep other sessions from changing a row until the transaction ends; -1054 without one, -1601, -1102."""
+        if not self._work.session.level:
+            raise EseError.from_code(Err.NotInTransaction, "a lock ends with its transaction")
+        with self._work.reading:
+            rows = self.rows()
+            rows.record(bookmark)
+            nodes.lock(self._work.session, rows.tree, bookmark)
+
     def long_value(self, bookmark: bytes, column: str, instance: int = 0) -> LongField:
         """Return a long value of a row, for reading and changing it in pieces; `instance` counts from 0.
 

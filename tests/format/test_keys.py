@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from engine.errors import Err, EseError
 from engine.format.column import ASCII, UNICODE, ColumnType
-from engine.format.key import Segment, TextOrder, compile_key, key_limit, make_key, normalise
+from engine.format.key import Segment, TextOrder, compile_key, key_limit, make_key, normalise, stem
 from engine.format.value import encoder
 
 if TYPE_CHECKING:
@@ -198,3 +198,23 @@ def test_folded_order_makes_no_difference_of_case() -> None:
 def test_a_long_text_is_cut_where_the_key_ends() -> None:
     whole = unicode_key("x" * 300, TextOrder.FOLD, 1000)
     assert unicode_key("X" * 300, TextOrder.FOLD, 100) == whole[:100]
+
+
+@pytest.mark.parametrize("code_page", [1252, UNICODE])
+@pytest.mark.parametrize("descending", [False, True])
+@pytest.mark.parametrize("length", [1, 7, 8, 9, 16, 20])
+def test_a_stem_begins_all_keys_of_longer_texts(code_page: int, length: int, *, descending: bool) -> None:
+    segment = Segment(ColumnType.TEXT, code_page, fixed=False, descending=descending, order=TextOrder.ORDINAL)
+    text = "abcdefghijklmnopqrstuvwxyz"
+    encode = encoder(ColumnType.TEXT, code_page)
+    found = stem(segment, encode(text[:length]))
+    other = stem(segment, encode(text[: length - 1] + "!"))
+    for more in ("", "a", "zzzzzzzzz"):
+        key = normalise(segment, encode(text[:length] + more), 255)
+        assert key.startswith(found)
+        assert not key.startswith(other)
+
+
+def test_a_stem_of_a_number_is_its_key() -> None:
+    segment = Segment(ColumnType.LONG)
+    assert stem(segment, b"\1\0\0\0") == normalise(segment, b"\1\0\0\0", 255)

@@ -1,0 +1,47 @@
+"""Databases for reading and writing: opened, closed.  Source: jet-api reference 4.1, 6.4."""
+
+# ruff: noqa: N802, N803 - names of the C interface
+from __future__ import annotations
+
+from typing import Final
+
+from engine.errors import Err, EseError
+from engine.jet.handles import HANDLES, narrow, wide
+from engine.jet.opened import OpenDatabase, allowed, database, returns_error, returns_pair
+
+_READ_ONLY: Final = 0x1
+_EXCLUSIVE: Final = 0x2
+
+
+def _open(sesid: int, path: str | None, grbit: int) -> tuple[int, int]:
+    options = allowed(grbit, _READ_ONLY | _EXCLUSIVE)
+    session = HANDLES.session(sesid)
+    if not path:
+        raise EseError.from_code(Err.DatabaseInvalidPath, "an empty path")
+    return 0, HANDLES.add_opened(sesid, OpenDatabase(session.open(path), read_only=bool(options & _READ_ONLY)))
+
+
+@returns_pair(0)
+def JetOpenDatabaseW(sesid: int, szFilename: str, szConnect: str | None = None, grbit: int = 0) -> tuple[int, int]:
+    """Open an attached database; -1203 when it is not attached.  Returns (error, database)."""
+    del szConnect
+    return _open(sesid, wide(szFilename), grbit)
+
+
+@returns_pair(0)
+def JetOpenDatabaseA(sesid: int, szFilename: bytes, szConnect: bytes | None = None, grbit: int = 0) -> tuple[int, int]:
+    """JetOpenDatabaseW with a path in the ANSI code page."""
+    del szConnect
+    return _open(sesid, narrow(szFilename), grbit)
+
+
+JetOpenDatabase = JetOpenDatabaseW
+
+
+@returns_error
+def JetCloseDatabase(sesid: int, dbid: int, grbit: int = 0) -> int:
+    """Let go of a database; it stays attached, and the tables opened in it stay open."""
+    allowed(grbit, 0)
+    database(sesid, dbid).database.close()
+    HANDLES.forget_opened(dbid)
+    return 0
