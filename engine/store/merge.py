@@ -25,7 +25,7 @@ from engine.format import lr
 from engine.format.node import NodeFlags, separator
 from engine.store import space, split, trees
 from engine.store.doing import make_record
-from engine.store.lines import held_bytes, held_of_line, is_dead
+from engine.store.lines import PLAIN_COST, held_bytes, held_of_line, is_dead
 from engine.store.search import enter, path_to
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class _Level(NamedTuple):
     flags: lr.MergeFlags
 
 
-class _Plan(NamedTuple):
+class MergePlan(NamedTuple):
     """A merge: what becomes of the leaf, where its nodes go, and what changes above it, the lowest first."""
 
     kind: lr.MergeType
@@ -108,12 +108,12 @@ def merge(
     page = path[-1].page
     if page.is_root:
         return False
-    before, after = _neighbours(tree, page)
+    before, after = neighbours(tree, page)
     dead = [is_dead(doer, tree, page, line) for line in range(page.line_count)]
     if all(dead) and before is None and after is None:
         _empty_tree(doer, tree, path)
         return True
-    plan = _plan(doer, tree, path, before, after, dead, left=left)
+    plan = plan_merge(doer, tree, path, before, after, dead, left=left)
     if plan is None or (plan.kind in _PARTIAL and not partial):
         return False
     freed = _perform(doer, tree, plan)
@@ -123,7 +123,7 @@ def merge(
     return True
 
 
-def _neighbours(tree: TreeRef, page: MutablePage) -> tuple[MutablePage | None, MutablePage | None]:
+def neighbours(tree: TreeRef, page: MutablePage) -> tuple[MutablePage | None, MutablePage | None]:
     """Return the leaves beside a leaf; -327 when they do not know it."""
     before = enter(tree, page.prev, 1) if page.prev else None
     after = enter(tree, page.next, 1) if page.next else None
@@ -132,7 +132,7 @@ def _neighbours(tree: TreeRef, page: MutablePage) -> tuple[MutablePage | None, M
     return before, after
 
 
-def _plan(
+def plan_merge(
     doer: Doer,
     tree: TreeRef,
     path: Sequence[Step],
@@ -141,7 +141,8 @@ def _plan(
     dead: Sequence[bool],
     *,
     left: bool,
-) -> _Plan | None:
+) -> MergePlan | None:
+    """Plan the merge of the leaf that the path ends on; `dead` tells which of its lines nothing needs any more."""
     page, parent = path[-1].page, path[-2]
     if before is not None and after is None and parent.page.line_count == 1:
         # The left neighbour hangs on another parent, which could not be given the open end.
@@ -164,7 +165,7 @@ def _plan(
     if found is None:
         return None
     levels, bound = found
-    return _Plan(kind, page, before, after, at, size, held, bound, levels)
+    return MergePlan(kind, page, before, after, at, size, held, bound, levels)
 
 
 def _bound(tree: TreeRef, page: MutablePage, at: int, *, left: bool) -> bytes:
@@ -185,12 +186,15 @@ def _choose(
     at = -1
     for line in range(count) if left else range(count - 1, -1, -1):
         if not dead[line]:
-            prefix, suffix = target.compress(page.key(line))
-            cost = (8 if prefix else 6) + len(suffix) + len(page.data(line))
-            more = held_of_line(doer, tree, page, line)
-            if size + held + cost + more > room or target.line_count + moved >= split.MOST_LINES:
+            key, data = page.key(line), page.data(line)
+            prefix, suffix = target.compress(key)
+            room -= (8 if prefix else PLAIN_COST) + len(suffix) + len(data) + held_of_line(doer, tree, page, line)
+            if room < 0 or target.line_count + moved >= split.MOST_LINES:
                 break
-            size, held, moved = size + cost, held + more, moved + 1
+            # The record tells sizes without prefixes.
+            size += PLAIN_COST + len(key) + len(data)
+            held += held_of_line(doer, tree, page, line)
+            moved += 1
         at = line
     if not moved:
         return None
@@ -219,10 +223,10 @@ def _levels(tree: TreeRef, path: Sequence[Step], kind: lr.MergeType, bound: byte
             levels.append(_Level(page, line, _EMPTY))
         page, line = steps.pop(0)
         levels.append(_Level(page, line, _GONE))
-        if line < page.line_count - 1 or not page.key(line):
-            return levels, bound
+        last = line == page.line_count - 1
         # The line before becomes the last one: its bound is the page's bound now, and the parent's for it.
-        bound = page.key(line - 1)
+        bound = page.key(line - 1) if last else bound
+        steps = steps if last and page.key(line) else []
     for page, line in steps:
         if not _takes_key(tree, page, line, bound):
             return None
@@ -242,7 +246,7 @@ def _takes_key(tree: TreeRef, page: MutablePage, line: int, key: bytes) -> bool:
 # From plan to records.
 
 
-def _perform(doer: Doer, tree: TreeRef, plan: _Plan) -> list[int]:
+def _perform(doer: Doer, tree: TreeRef, plan: MergePlan) -> list[int]:
     """Append the macro and apply it; return the pages that are free now."""
     begin0 = doer.begun()
     dbtime = tree.pages.next_dbtime()

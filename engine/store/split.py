@@ -73,7 +73,7 @@ class Work:
 
 
 @dataclass(slots=True)
-class _Plan:
+class SplitPlan:
     """The division of one page; lines from `at` on move.  Without `kind` the page only gets a pointer."""
 
     step: Step
@@ -98,7 +98,7 @@ def divide(doer: Doer, tree: TreeRef, mark: bytes, work: Work, make: MakeRecord)
         raise EseError.from_code(Err.RecordTooBig, detail, path=tree.pages.path)
     path = path_to(tree, work.key, mark)
     work.line = path[-1].line
-    plans = _plan(doer, tree, path, len(path) - 1, work, appends=False)
+    plans = plan_levels(doer, tree, path, len(path) - 1, work, appends=False)
     done = plans[-1].step is path[-1] and plans[-1].work is work
     result = _perform(doer, tree, plans, make if done else None)
     tree.hint = 0
@@ -112,11 +112,13 @@ def divide(doer: Doer, tree: TreeRef, mark: bytes, work: Work, make: MakeRecord)
     return result
 
 
-def _plan(doer: Doer, tree: TreeRef, path: Sequence[Step], level: int, work: Work, *, appends: bool) -> list[_Plan]:
+def plan_levels(
+    doer: Doer, tree: TreeRef, path: Sequence[Step], level: int, work: Work, *, appends: bool
+) -> list[SplitPlan]:
     """Plan the division of the page at `level` and of what must be divided above it; the highest comes first."""
     step = path[level]
     page = step.page
-    plan = _Plan(step, lr.SplitType.RIGHT, work, _weigh(doer, tree, page, work))
+    plan = SplitPlan(step, lr.SplitType.RIGHT, work, _weigh(doer, tree, page, work))
     if page.is_root:
         _choose_vertical(doer, tree, plan)
         return [plan]
@@ -138,9 +140,9 @@ def _plan(doer: Doer, tree: TreeRef, path: Sequence[Step], level: int, work: Wor
     above = path[level - 1]
     if _takes_pointer(tree, above.page, plan.separator):
         only = Work(lr.SplitOper.NONE, above.line, b"", b"")
-        return [_Plan(above, None, only, Lines([], [], None)), plan]
+        return [SplitPlan(above, None, only, Lines([], [], None)), plan]
     pointer = Work(lr.SplitOper.INSERT, above.line, plan.separator, child_data(page.pgno))
-    plans = _plan(doer, tree, path, level - 1, pointer, appends=appends)
+    plans = plan_levels(doer, tree, path, level - 1, pointer, appends=appends)
     if plans[-1].work is pointer:
         plans.append(plan)
     return plans
@@ -176,7 +178,7 @@ def _prefix(tree: TreeRef, lines: Lines, first: int, end: int) -> Prefix:
     return NO_PREFIX if tree.owner is not None else lines.best_prefix(first, end)
 
 
-def _choose_vertical(doer: Doer, tree: TreeRef, plan: _Plan) -> None:
+def _choose_vertical(doer: Doer, tree: TreeRef, plan: SplitPlan) -> None:
     plan.kind = lr.SplitType.VERTICAL
     plan.prefix_new = _prefix(tree, plan.lines, 0, len(plan.lines))
     if plan.lines.fits(0, len(plan.lines), plan.prefix_new, tree.capacity) and len(plan.lines) < MOST_LINES:
@@ -186,7 +188,7 @@ def _choose_vertical(doer: Doer, tree: TreeRef, plan: _Plan) -> None:
     plan.prefix_new = _prefix(tree, plan.lines, 0, len(plan.lines))
 
 
-def _choose_append(tree: TreeRef, plan: _Plan) -> None:
+def _choose_append(tree: TreeRef, plan: SplitPlan) -> None:
     plan.kind = lr.SplitType.APPEND
     plan.at = plan.work.line
     key = plan.work.key
@@ -195,7 +197,7 @@ def _choose_append(tree: TreeRef, plan: _Plan) -> None:
         plan.prefix_new = Prefix(0, -COMPRESSION_THRESHOLD)
 
 
-def _choose_right(tree: TreeRef, plan: _Plan, *, appends: bool) -> bool:
+def _choose_right(tree: TreeRef, plan: SplitPlan, *, appends: bool) -> bool:
     """Choose where to divide; False when neither place leaves room on both pages."""
     lines, work, page = plan.lines, plan.work, plan.step.page
     count = len(lines)
@@ -215,11 +217,11 @@ def _choose_right(tree: TreeRef, plan: _Plan, *, appends: bool) -> bool:
     return _choose_even(tree, plan)
 
 
-def _choose_even(tree: TreeRef, plan: _Plan) -> bool:
+def _choose_even(tree: TreeRef, plan: SplitPlan) -> bool:
     """Divide by weight, and move from there while one of the pages overflows."""
     lines = plan.lines
     count, weight = len(lines), lines.weight
-    half = weight[-1] / 2
+    half = weight[-1] // 2
     at = min(max(bisect_left(weight, half), 1), count - 1)
     if at > 1 and half - weight[at - 1] < weight[at] - half:
         at -= 1
@@ -235,7 +237,7 @@ def _choose_even(tree: TreeRef, plan: _Plan) -> bool:
     return False
 
 
-def _try(tree: TreeRef, plan: _Plan, at: int) -> bool:
+def _try(tree: TreeRef, plan: SplitPlan, at: int) -> bool:
     """Divide before line `at`; return whether both pages have room for what they get."""
     lines = plan.lines
     plan.at = at
@@ -249,7 +251,7 @@ def _try(tree: TreeRef, plan: _Plan, at: int) -> bool:
 # From plan to records.
 
 
-def _perform(doer: Doer, tree: TreeRef, plans: Sequence[_Plan], make: MakeRecord | None) -> Applied | None:
+def _perform(doer: Doer, tree: TreeRef, plans: Sequence[SplitPlan], make: MakeRecord | None) -> Applied | None:
     """Get the pages, append the macro and apply it; return what became of the leaf operation, if it is part of it."""
     taken: list[int] = []
     try:
@@ -271,7 +273,7 @@ def _perform(doer: Doer, tree: TreeRef, plans: Sequence[_Plan], make: MakeRecord
     return applied[len(records) - 1] if make is not None else None
 
 
-def _record(doer: Doer, tree: TreeRef, plans: Sequence[_Plan], index: int, dbtime: int) -> lr.Split2:
+def _record(doer: Doer, tree: TreeRef, plans: Sequence[SplitPlan], index: int, dbtime: int) -> lr.Split2:
     plan = plans[index]
     page, work, lines = plan.step.page, plan.work, plan.lines
     head = (
