@@ -40,6 +40,9 @@ class SessionHost(Protocol):
     def attach_database(self, path: str, *, read_only: bool, max_pages: int, procid: int) -> AttachResult:
         """Attach a database."""
 
+    def create_database(self, path: str, session: Session, *, overwrite: bool, max_pages: int) -> None:
+        """Make a database and attach it."""
+
     def detach_database(self, path: str | None, *, procid: int) -> None:
         """Detach a database, or all of them."""
 
@@ -75,6 +78,17 @@ class Session:
             return self._host.attach_database(
                 os.fspath(path), read_only=read_only, max_pages=max_pages, procid=self.procid
             )
+
+    def create_database(self, path: StrPath, *, overwrite: bool = False, max_pages: int = 0) -> None:
+        """Make a new database at `path` and attach it; `max_pages` limits its size (0: no limit).
+
+        `overwrite` replaces a database that is there and not attached.  -1201 there is one, -505 during a backup,
+        -1108 within a transaction, -1217 bad path, -1023 no such folder, -1215 attached by another instance, -1202 by
+        another process, -1805 too many, -516 without a log, -1808 and -529 when the disks are full, -1329 service
+        stopped.
+        """
+        with self.entered():
+            self._host.create_database(os.fspath(path), self, overwrite=overwrite, max_pages=max_pages)
 
     def detach(self, path: StrPath | None = None) -> None:
         """Detach a database, or all without a path.  -505 during a backup, -1203 not attached."""

@@ -11,6 +11,8 @@ and a detach:
     1  DetachDB record and filler                                   flushed
     2  header: clean, consistent at that record                     both copies
 
+Making one (create): see `engine.instance.creating`.
+
 Between the two steps recovery brings the header to where it would have been.  The checkpoint does not move
 past a DetachDB whose header is not written yet.
 Source: log reference 3.7, 6.5; jet-api reference 2.6, R43.
@@ -32,9 +34,11 @@ from engine.format.dbheader import NEWEST_UPDATE, HeaderSource
 from engine.format.lr import AttachDB, DetachDB, SetDbVersion
 from engine.format.versions import LOG_VERSION_SET_DB_VERSION
 from engine.header_file import first_to_write, read_header_from
+from engine.instance.creating import begin_database, create_in_log, format_level, new_file
 from engine.instance.registry import REGISTRY
 from engine.session import AttachResult
 from engine.space import owned_pages
+from engine.store.creation import FIRST_PAGES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,6 +52,7 @@ if TYPE_CHECKING:
     from engine.instance.registry import Member
     from engine.log.writer import LogWriter
     from engine.params import Parameters
+    from engine.store.transactions import StoreSession
     from engine.types import LgPos, Signature
 
 
@@ -272,6 +277,38 @@ class Attachments:
         except EseError:
             self._keeper.remove(database)
             self._events.report(470, database.path, "attach", str(error.code))
+
+    # -- create --
+
+    def create(self, path: str, session: StoreSession, *, overwrite: bool, max_pages: int) -> None:
+        """Make a database at `path` and attach it; the errors are those of `Session.create_database`."""
+        started = time.monotonic()
+        path = self._absolute(path)
+        if self._live is None or self._writer is None:
+            raise EseError.from_code(Err.LoggingDisabled, "a database is made with a log only", path=path)
+        if session.level:
+            raise EseError.from_code(Err.InTransaction, path=path)
+        if 0 < max_pages < FIRST_PAGES:
+            raise EseError.from_code(Err.OutOfDatabaseSpace, f"a database has {FIRST_PAGES} pages", path=path)
+        with self._changing():
+            if self._keeper.find(path) is not None:
+                raise EseError.from_code(Err.DatabaseDuplicate, "attached", path=path)
+            dbid = self._keeper.free_dbid()
+            if dbid is None:
+                raise EseError.from_code(Err.TooManyAttachedDatabases, path=path)
+            REGISTRY.claim_database(self._member, path, writes=True)
+            with ExitStack() as failed, ExitStack() as held:
+                held.callback(REGISTRY.release_database, self._member, path)
+                file = new_file(self._env, path, held, failed, overwrite=overwrite)
+                database = begin_database(self._env, self._params, self._writer.header, file, dbid, max_pages)
+                level = format_level(self._params, self._writer.header)
+                position = create_in_log(
+                    self._env, self._live, self._keeper, database, session, level, overwrite=overwrite
+                )
+                self._locks[dbid] = held.pop_all()
+                # The file stays.
+                failed.pop_all()
+        self._report(325, database, started, f"lgposCreate = {position}")
 
     # -- detach --
 

@@ -354,6 +354,12 @@ class Instance(BackupFace, StoreFace):
             self._check()
             return self._running_attachments().attach(path, read_only=read_only, max_pages=max_pages, procid=procid)
 
+    def create_database(self, path: str, session: Session, *, overwrite: bool, max_pages: int) -> None:
+        """Make a database and attach it; see `Session.create_database`."""
+        with self._lock:
+            self._check()
+            self._running_attachments().create(path, session.store, overwrite=overwrite, max_pages=max_pages)
+
     def detach_database(self, path: str | None, *, procid: int) -> None:
         """Detach a database or all of them; permitted after `stop_service`."""
         with self._lock:

@@ -7,7 +7,7 @@ disk with it to make a commit durable: `wait_durable` is for after it was given 
 The journal also knows which transactions recovery would still have to see from their beginning: those that are open,
 and those whose commit is not on the disk yet.  The checkpoint stays before the oldest.
 
-Source: log reference 2.3, 5.2, 6.3, 6.4.
+Source: log reference 1.3, 2.3, 5.2, 6.3, 6.4.
 """
 
 from __future__ import annotations
@@ -18,14 +18,13 @@ from typing import TYPE_CHECKING, Final
 from engine.errors import Err, EseError
 from engine.format import lr
 from engine.format.versions import LOG_MAJOR, LOG_MINOR, LogVersion
-from engine.redo.apply import apply, apply_macro, apply_undo
+from engine.redo.apply import Applied, apply, apply_macro, apply_undo
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Sequence
 
     from engine.log.writer import LogWriter
-    from engine.redo.apply import Applied
     from engine.redo.node_ops import UndoData
     from engine.store.pages import StorePages
     from engine.types import LgPos
@@ -33,6 +32,15 @@ if TYPE_CHECKING:
 _LEVEL_BITS: Final = 4
 _LEVEL_MASK: Final = 0xF
 _MACRO_INFO_WITH_DATABASE: Final = LogVersion(LOG_MAJOR, LOG_MINOR, 5, 14)
+_SINCE: Final[dict[type[lr.Record], LogVersion]] = {
+    lr.FreeFDP: LogVersion(LOG_MAJOR, LOG_MINOR, 5, 16),
+    lr.ExtentFreed: LogVersion(LOG_MAJOR, LOG_MINOR, 90, 200),
+    lr.ExtentFreed2: LogVersion(LOG_MAJOR, LOG_MINOR, 120, 260),
+}
+"""First log version that has a record which older streams do without."""
+
+
+_NOT_SAID: Final = Applied(due=False)
 
 
 class _Open:
@@ -59,7 +67,10 @@ class Journal:
         self._committed: deque[tuple[LgPos, LgPos]] = deque()
         """(position of Commit0 or Rollback, position of Begin0) of transactions whose end may not be durable."""
         self._macro: LgPos | None = None
-        self._with_database = writer.header.version >= _MACRO_INFO_WITH_DATABASE
+        version = writer.header.version
+        self._with_database = version >= _MACRO_INFO_WITH_DATABASE
+        self._unknown = frozenset(kind for kind, since in _SINCE.items() if version < since)
+        """Records that are left out: engines that read this stream do not know them, and need them no more."""
 
     # Appending.
 
@@ -67,6 +78,8 @@ class Journal:
         """Append a record that changes no page; its position.  -529 for what begins new work when the disk is full."""
         if self.writer.disk_full and isinstance(record, _NEW_WORK):
             raise self._full()
+        if type(record) in self._unknown:
+            return self.writer.last_record
         position = self.writer.append(record.pack())
         handler = _TRANSACTIONS.get(type(record))
         if handler is not None:
@@ -76,11 +89,15 @@ class Journal:
     def do(self, pages: StorePages, record: lr.PageRecord | lr.NewPage, begin0: LgPos | None) -> Applied:
         """Append a record and apply it.  `begin0`: of the transaction it belongs to; None for work of the system.
 
+        A NewPage is left out where the format of stream or database is too old for it.
+
         The record must fit its page: -510 and what the page said when it did not.  -529 when the log disk is full: the
         reserve logs are for taking back and for ending.
         """
         if self.writer.disk_full:
             raise self._full()
+        if type(record) is lr.NewPage and not pages.announces:
+            return _NOT_SAID
         position = self.writer.append(record.pack())
         pages.stamp(position, begin0 or position)
         try:
@@ -118,7 +135,9 @@ class Journal:
         for record in records:
             append(record.pack())
         numbers = _pages_of(records)
-        info = lr.MacroInfo2.create(first.dbid, numbers) if self._with_database else lr.MacroInfo.create(numbers)
+        # As the engine has it: the older record speaks of database 1.
+        with_database = self._with_database and first.dbid != 1
+        info = lr.MacroInfo2.create(first.dbid, numbers) if with_database else lr.MacroInfo.create(numbers)
         commit = self.writer.append_group((lr.MacroCommit(procid, dbtime).pack(), info.pack()))
         pages.stamp(commit[-1], begin0 or began)
         try:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from engine.errors import Err, EseError
 from engine.format import lr
 from engine.format.page import FLUSH_TYPE_SHIFT, PageFlags, page_offset
+from engine.format.versions import LOG_VERSION_NEW_PAGE
 from engine.page_reading import read_verified
 from engine.pages.mutable import MutablePage
 from engine.store.page_rules import assert_rules
@@ -47,6 +48,7 @@ _UNREADABLE: Final = frozenset(
     (Err.ReadVerifyFailure, Err.ReadPgnoVerifyFailure, Err.PageNotInitialized, Err.FileIOBeyondEOF)
 )
 _FLUSH_TYPES: Final = 3
+_ANNOUNCED_LEVEL: Final = 90
 _LONGEST_WRITE: Final = 1024 * 1024
 """Bytes that go to the file in one piece."""
 
@@ -125,7 +127,15 @@ class StorePages:
         """Kept before-images by page, and there by the identity of what keeps them."""
         self._begin0 = self._position = LGPOS_MIN
         self.pool.stores.append(self)
+        self.announces = False
+        """Whether pages that trees get are announced by NewPage records."""
+        self.raise_format()
         database.counters = self
+
+    def raise_format(self) -> None:
+        """Follow the format level of the database's header, within what the log stream can carry."""
+        with_log = self.journal.writer.header.version >= LOG_VERSION_NEW_PAGE
+        self.announces = with_log and self.database.header.update_major >= _ANNOUNCED_LEVEL
 
     # PageStore.
 
@@ -198,6 +208,14 @@ class StorePages:
             if count < pages:
                 raise EseError.from_code(Err.OutOfDatabaseSpace, f"limited to {limit} pages", path=self.path)
         first, last = self.last_page + 1, self.last_page + count
+        self._grow(last)
+        return first, count
+
+    def take_first(self, count: int) -> None:
+        """Let a new database own its first `count` pages; logged as `extend` does it."""
+        self._grow(count)
+
+    def _grow(self, last: int) -> None:
         size = page_offset(last + GROW_AHEAD + 1, self.page_size)
         file = self.database.file
         if file.size() < size:
@@ -206,7 +224,6 @@ class StorePages:
         self.last_page = last
         self._written = position if self._written is None else min(self._written, position)
         self.database.resized(position)
-        return first, count
 
     # Before-images.
 
@@ -282,7 +299,7 @@ class StorePages:
         ready = sorted(p for p in pgnos if p in dirty and dirty[p].last < tip and p not in self._images)
         if not ready:
             return 0
-        self.database.pages_change()
+        self.database.pages_will_change()
         for run in _runs(ready, max(1, _LONGEST_WRITE // self.page_size)):
             data = [self._encoded(pgno) for pgno in run]
             self.database.write_pages(
