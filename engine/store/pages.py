@@ -299,7 +299,7 @@ class StorePages:
         ready = sorted(p for p in pgnos if p in dirty and dirty[p].last < tip and p not in self._images)
         if not ready:
             return 0
-        self.database.pages_will_change()
+        self.database.pages_change()
         for run in _runs(ready, max(1, _LONGEST_WRITE // self.page_size)):
             data = [self._encoded(pgno) for pgno in run]
             self.database.write_pages(
