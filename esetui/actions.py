@@ -2,7 +2,7 @@
 
 Key bindings, the command palette, the help screen, the footer and the README's key table are all made
 from `ACTIONS`, so they cannot disagree.  A command template holds shell words; `{instance}`, `{target}`,
-`{file}`, `{path}` stand for whatever has the focus and are quoted by `command_line`.
+`{file}`, `{path}`, `{table}` stand for whatever has the focus and are quoted by `command_line`.
 Source: console design, "Keys" and "Pieces".
 """
 
@@ -29,6 +29,7 @@ class Scope(Enum):
     BACKUP_SET = "a backup set"
     EVENTS = "the event log"
     JOB = "a running job"
+    BROWSE = "the browser"
 
 
 class Safety(Enum):
@@ -157,16 +158,58 @@ ACTIONS: tuple[Action, ...] = (
         "show",
         "Open",
         ("enter",),
-        "Show the header fields of what has the focus, with a verdict in words.",
-        (Scope.INSTANCE, Scope.DATABASE, Scope.BACKUP_SET),
+        "Show what has the focus in full: header fields with a verdict in words, or the value of a row.",
+        (Scope.INSTANCE, Scope.DATABASE, Scope.BACKUP_SET, Scope.BROWSE),
         "esetui show {file}",
         Safety.READS,
         70,
     ),
     Action(
+        "browse",
+        "Browse",
+        ("w",),
+        "Look into a database: its tables, rows and values; one that was not shut down also as it would be recovered.",
+        (Scope.INSTANCE, Scope.DATABASE),
+        "esetui tables {file}",
+        Safety.READS,
+        45,
+    ),
+    # The browser.
+    Action(
+        "browse_index",
+        "Index",
+        ("i",),
+        "Show the rows in the order of the next index.",
+        (Scope.BROWSE,),
+        None,
+        Safety.READS,
+        20,
+    ),
+    Action(
+        "browse_export",
+        "Export",
+        ("ctrl+s",),
+        "Write the rows to a file, as JSON lines or CSV; those that fit the filter, when there is one.",
+        (Scope.BROWSE,),
+        "esetui rows {file} {table}",
+        Safety.READS,
+        30,
+    ),
+    Action(
+        "browse_damage",
+        "Damage",
+        ("d",),
+        "List what could not be read so far: page, table and reason.",
+        (Scope.BROWSE,),
+        None,
+        Safety.READS,
+        85,
+    ),
+    # What is looked at.
+    Action(
         "choose_target",
         "Backup directory",
-        ("d",),
+        ("f",),
         "Choose the backup directory that is watched and backed up to.",
         (Scope.GLOBAL,),
     ),
@@ -181,7 +224,7 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "rescan",
         "Rescan",
-        ("r", "f5"),
+        ("f5",),
         "Read instances and backup directory again.",
         (Scope.GLOBAL,),
         "esetui discover {path}",

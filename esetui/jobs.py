@@ -45,6 +45,11 @@ class JobKind(Enum):
     INCREMENTAL = "incremental backup"
     TRUNCATE = "truncation"
     VERIFY = "verification"
+    CHECK = "integrity check"
+    REPLAY = "recovery in memory"
+    RECOVER = "recovery"
+    RESTORE = "restore"
+    EXPORT = "export"
     START = "start"
     STOP = "stop"
 

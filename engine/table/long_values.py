@@ -146,6 +146,10 @@ class LongValue:
         """Yield the bytes of the value; text is not decoded.  Errors as `LongValues.chunks`."""
         return self._values.chunks(self.lid)
 
+    def decoded(self, stored: bytes) -> Scalar:
+        """Return bytes of the value, such as its first ones, in the column's type."""
+        return self._convert(stored)
+
     def read(self) -> Scalar:
         """Return the value in the column's type; errors as `LongValues.chunks`."""
         return self._convert(self._values.read(self.lid))

@@ -42,6 +42,10 @@ class Row(Mapping[str, "Value"]):
         """Return all values in the order of the columns, long ones read."""
         return resolve(self._values, strict=self._strict)
 
+    def peek(self, name: str) -> Value | LongValue | tuple[Value | LongValue, ...]:
+        """Return the value of a column with long values outside the record left as `LongValue`: nothing is read."""
+        return self._values[self._places[name]]  # type: ignore[no-any-return]
+
     def long_value(self, name: str, instance: int = 0) -> LongValue | None:
         """Return a value that lies outside the record, for reading it in pieces; None when it does not.
 

@@ -16,6 +16,7 @@ from textual.binding import Binding, BindingType
 from esetui.actions import ACTIONS, BY_ID, Action, Scope
 from esetui.tui.doing.backups import BackupActs
 from esetui.tui.doing.base import ActionScreen
+from esetui.tui.doing.browsing import BrowsingActs
 from esetui.tui.doing.looking import LookingActs
 from esetui.tui.doing.moving import MovingActs
 from esetui.tui.model import Level
@@ -58,7 +59,7 @@ def _bindings() -> list[BindingType]:
     ]
 
 
-class Console(BackupActs, LookingActs, MovingActs):
+class Console(BackupActs, BrowsingActs, LookingActs, MovingActs):
     """The console."""
 
     CSS_PATH = "styles/console.tcss"

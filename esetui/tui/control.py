@@ -163,7 +163,7 @@ class Control:
 
     def start(self, view: InstanceView) -> Job:
         """Start an instance and attach its databases, in a job."""
-        return self._submit(JobKind.START, lambda _: self._start(view), view)
+        return self.submit(JobKind.START, lambda _: self._start(view), view)
 
     def _start(self, view: InstanceView) -> str:
         found = self.found(view.key)
@@ -182,7 +182,7 @@ class Control:
 
     def stop(self, view: InstanceView) -> Job:
         """Stop an instance clean, in a job."""
-        return self._submit(JobKind.STOP, lambda _: self._stop(view.key, view.name), view)
+        return self.submit(JobKind.STOP, lambda _: self._stop(view.key, view.name), view)
 
     def _stop(self, key: str, name: str) -> str:
         with self._lock:
@@ -267,7 +267,7 @@ class Control:
                     self._stop(view.key, view.name)
             return _result_text(result)
 
-        return self._submit(kind, work, view, target=target or "")
+        return self.submit(kind, work, view, target=target or "")
 
     def verify(self, path: str, view: InstanceView | None = None) -> Job:
         """Check every checksum of a file, a set or an instance."""
@@ -291,9 +291,9 @@ class Control:
                 self.feed.note(f"{seen - _FINDINGS_IN_FEED:,} more findings", level=Level.WARN)
             return _report_text(report)
 
-        return self._submit(JobKind.VERIFY, work, view, subject=path, path=path)
+        return self.submit(JobKind.VERIFY, work, view, subject=path, path=path)
 
-    def _submit(
+    def submit(
         self,
         kind: JobKind,
         work: Any,
@@ -302,8 +302,10 @@ class Control:
         subject: str = "",
         target: str = "",
         path: str = "",
+        command: str = "",
     ) -> Job:
-        command = self.command(kind, view, target=target, path=path)
+        """Start a job; what it is, what does the same as a command, and its end become rows of the event log."""
+        command = command or self.command(kind, view, target=target, path=path)
         if command:
             self.feed.command(command, instance=view.name if view else "")
 

@@ -211,6 +211,7 @@ class Palette:
     cursor_blurred: Style
     bar: Style
     track: Style
+    here: Style
 
     def named(self, name: str) -> Style:
         """Return a style by its field name; several names joined by a space add up."""
@@ -273,6 +274,7 @@ def palette_of(app: App[Any]) -> Palette:
         cursor_blurred=Style(bgcolor=faint.rich_color),
         bar=color("accent"),
         track=color("line"),
+        here=Style(bold=True, underline=True),
     )
 
 
@@ -293,6 +295,7 @@ def _terminal_palette(theme: Theme) -> Palette:
         cursor_blurred=Style(underline=True),
         bar=color(theme.accent),
         track=Style.null(),
+        here=Style(bold=True, underline=True),
     )
 
 

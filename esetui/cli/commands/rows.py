@@ -10,16 +10,14 @@ With `--json` a row is the `row` of a line of type `row`, and findings are lines
 
 from __future__ import annotations
 
-import csv
-import io
-from itertools import chain, islice
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from engine.errors import printable
 from engine.table import Unreadable
-from esetui.cli.describe.values import finite, json_text, value_text
+from esetui.cli.describe.rows import FORMS, values
+from esetui.cli.describe.values import finite, value_text
 from esetui.cli.exit_codes import ExitCode
 from esetui.cli.options import PATH, common
 from esetui.cli.reading import reading, replayable
@@ -27,15 +25,11 @@ from esetui.cli.reading import reading, replayable
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from engine.table import Table
     from esetui.cli.output import Output
     from esetui.cli.reading import Replay, Told
 
 _BATCH: Final = 1 << 16
 """Characters that are gathered before they are written."""
-_SAMPLE: Final = 100
-"""Rows that the widths of a table are taken from."""
-_WIDEST: Final = 40
 
 
 @click.command("rows")
@@ -71,17 +65,8 @@ def command(  # noqa: PLR0913 - one for each option
                 if out.closed:
                     break
         else:
-            write(out, FORMS[form](names, rows, out))
+            write(out, FORMS[form](names, rows, escape=out.out.isatty()))
         return told.code
-
-
-def values(table: Table, names: Sequence[str], index: str | None) -> Iterator[tuple[Any, ...]]:
-    """Return the rows as tuples, in the order of an index."""
-    found = table.values(names)
-    if index is None:
-        return found
-    cursor = table.cursor(index)
-    return (tuple([row[name] for name in names]) for row in cursor)
 
 
 def watched(rows: Iterator[tuple[Any, ...]], told: Told) -> Iterator[tuple[Any, ...]]:
@@ -121,39 +106,3 @@ def write(out: Output, lines: Iterator[str]) -> None:
                 return
     if batch:
         out.raw("\n".join(batch))
-
-
-def as_jsonl(names: Sequence[str], rows: Iterator[tuple[Any, ...]], out: Output) -> Iterator[str]:  # noqa: ARG001
-    """Yield an object a row."""
-    for row in rows:
-        yield json_text(dict(zip(names, row, strict=True)))
-
-
-def as_csv(names: Sequence[str], rows: Iterator[tuple[Any, ...]], out: Output) -> Iterator[str]:
-    """Yield a header and a line a row; on a terminal control characters are escaped."""
-    safe = out.out.isatty()
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="")
-    for row in chain([tuple(names)], rows):
-        cells = [value_text(value) for value in row]
-        writer.writerow([printable(cell) for cell in cells] if safe else cells)
-        yield text.getvalue()
-        text.seek(0)
-        text.truncate()
-
-
-def as_table(names: Sequence[str], rows: Iterator[tuple[Any, ...]], out: Output) -> Iterator[str]:  # noqa: ARG001
-    """Yield lines of equal columns; the first rows decide how wide they are."""
-    cells = ([_cell(value) for value in row] for row in rows)
-    sample = [[_cell(name) for name in names], *islice(cells, _SAMPLE)]
-    widths = [max(len(row[at]) for row in sample) for at in range(len(names))]
-    for row in chain(sample, cells):
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-
-
-def _cell(value: Any) -> str:
-    text = printable(value_text(value))
-    return text if len(text) <= _WIDEST else text[: _WIDEST - 3] + "..."
-
-
-FORMS = {"jsonl": as_jsonl, "csv": as_csv, "table": as_table}

@@ -243,6 +243,32 @@ class AskDialog(Dialog):
         self.dismiss(event.button.id == "go")
 
 
+class ChoiceDialog(Dialog):
+    """A question with several answers, the first one suggested; ends with the id of the answer."""
+
+    def __init__(self, title: str, text: str, answers: Sequence[tuple[str, str]]) -> None:
+        super().__init__()
+        self._title, self._text, self._answers = title, text, answers
+
+    def compose(self) -> ComposeResult:
+        """Lay the dialog out."""
+        with Vertical(classes="dialog") as box:
+            box.border_title = Content(words.safe(self._title))
+            box.border_subtitle = Content("esc back")
+            yield Static(Content(words.safe(self._text)), classes="text")
+            with Horizontal(classes="buttons"):
+                for at, (name, label) in enumerate(self._answers):
+                    yield Button(label, id=name, variant="default" if at else "primary", compact=True)
+
+    def on_mount(self) -> None:
+        """Give the focus to what is suggested."""
+        self.query(Button).first().focus()
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        """Answer."""
+        self.dismiss(event.button.id)
+
+
 class TextDialog(Dialog):
     """One line to type."""
 

@@ -12,7 +12,6 @@ reaches the screen from a thread.
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Final
 
 from textual.containers import Horizontal, Vertical
@@ -22,7 +21,8 @@ from esetui.actions import Action, Scope
 from esetui.tui import words
 from esetui.tui.advice import ADVICE, Advice
 from esetui.tui.doing.base import ActionScreen
-from esetui.tui.model import Choice, FolderState, InstanceView, Section
+from esetui.tui.model import Choice, DatabaseView, FolderState, InstanceView, Section
+from esetui.tui.screens.layout import set_size_classes, ticks_a_second, too_small
 from esetui.tui.widgets.backup_panel import BackupPanel
 from esetui.tui.widgets.bars import KeyBar, TitleBar
 from esetui.tui.widgets.details import Details, event_sections
@@ -39,13 +39,6 @@ if TYPE_CHECKING:
 
     from esetui.jobs import BoardSnapshot, JobSnapshot
     from esetui.tui.control import Control
-
-SMALLEST: Final = (60, 15)
-WIDE: Final = 120
-VERY_WIDE: Final = 160
-NARROW: Final = 80
-TALL: Final = 36
-SHORT: Final = 22
 
 PANES: Final = ("instances-pane", "sets-pane", "backup-pane", "map-pane", "events-pane")
 _SCOPES: Final = {
@@ -98,27 +91,13 @@ class MainScreen(ActionScreen):
 
     def on_mount(self) -> None:
         """Begin to poll."""
-        settings = self.control.settings.console
-        remote = any(name in os.environ for name in ("SSH_CONNECTION", "SSH_TTY", "SSH_CLIENT"))
-        self.set_interval(1 / (settings.ssh_refresh_hz if remote else settings.refresh_hz), self.tick)
+        self.set_interval(1 / ticks_a_second(self.control.settings.console), self.tick)
         self.tick()
 
     def on_resize(self, event: events.Resize) -> None:
         """Choose the layout for the size."""
-        width, height = event.size
-        tiny = width < SMALLEST[0] or height < SMALLEST[1]
-        for name, on in (
-            ("-tiny", tiny),
-            ("-narrow", width < NARROW),
-            ("-wide", width >= WIDE),
-            ("-very-wide", width >= VERY_WIDE),
-            ("-tall", height >= TALL),
-            ("-short", height < SHORT),
-        ):
-            self.set_class(on, name)
-        if tiny:
-            text = f"esetui needs {SMALLEST[0]} × {SMALLEST[1]} characters; this is {width} × {height}."
-            self.query_one("#too-small", Static).update(text)
+        set_size_classes(self, event.size)
+        self.query_one("#too-small", Static).update(too_small(event.size))
 
     # What is shown.
 
@@ -178,6 +157,15 @@ class MainScreen(ActionScreen):
         # The row may be of an earlier scan.
         return self.control.overview.instance(chosen.key) or chosen
 
+    @property
+    def database(self) -> DatabaseView | None:
+        """The database that actions are about: the one under the cursor, else the only one of the instance."""
+        row = self.instances.chosen
+        if row is not None and row.database is not None:
+            return row.database
+        view = self.instance
+        return view.databases[0] if view is not None and len(view.databases) == 1 else None
+
     def choice(self) -> Choice:
         """Return what has the focus."""
         made = Choice(instance=self.instance, folder=self.control.target)
@@ -213,6 +201,8 @@ class MainScreen(ActionScreen):
                 return "no instance is chosen"
             if action.id != "logs" and self.board.busy(view.key) is not None:
                 return "a job is running on this instance"
+        if action.id == "browse" and self.database is None:
+            return "choose a database in the first pane"
         if action.id == "verify" and view is None and self.choice().backup_set is None:
             return "nothing to verify is chosen"
         if action.id in {"pause_events", "export_events"} and not self.events.feed.version:

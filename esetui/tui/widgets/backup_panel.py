@@ -31,6 +31,9 @@ _LESSON = (
     "b full backup   i incremental   a atomic   v verify",
     "Progress, checksums and the transfer rate will be shown here.",
 )
+_WITHOUT_BYTES = frozenset(
+    (JobKind.START, JobKind.STOP, JobKind.TRUNCATE, JobKind.REPLAY, JobKind.RECOVER, JobKind.RESTORE, JobKind.EXPORT)
+)
 _OUTCOME = {
     JobState.DONE: ("done", "good strong"),
     JobState.FAILED: ("FAILED", "bad strong"),
@@ -67,7 +70,7 @@ class BackupPanel(Lines, can_focus=True):
 
     def _tail(self, job: JobSnapshot, width: int, height: int) -> list[Sequence[Part]]:
         shot = job.monitor
-        if job.kind in {JobKind.START, JobKind.STOP, JobKind.TRUNCATE} and not shot.bytes_total:
+        if job.kind in _WITHOUT_BYTES and not shot.files:
             return []
         rows: list[Sequence[Part]] = []
         if height >= CHART_FROM and job.rates:

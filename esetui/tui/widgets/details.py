@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from esetui.tui import words
 from esetui.tui.model import EventRow, Field, Level, Section, Tone
 from esetui.tui.rows import Part, wrap
+from esetui.tui.widgets.drawn import Lines
 from esetui.tui.widgets.log_strip import strip_rows
 from esetui.tui.widgets.rowlist import RowList
 
@@ -92,6 +93,30 @@ class Details(RowList):
     def lesson(self) -> str:
         """Say what will be here."""
         return "The details of what is chosen on the left appear here."
+
+
+class FieldLines(Lines):
+    """A few labelled values, as high as they need."""
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - textual's name
+        super().__init__(id=id, classes="text")
+        self._fields: tuple[Field, ...] = ()
+
+    def show(self, fields: tuple[Field, ...]) -> None:
+        """Take what is to be shown."""
+        if fields != self._fields:
+            self._fields = fields
+            self.redraw()
+            self.refresh(layout=True)
+
+    def get_content_height(self, container: object, viewport: object, width: int) -> int:  # noqa: ARG002
+        """Return the lines needed."""
+        return len(self.rows(width, 0))
+
+    def rows(self, width: int, height: int) -> list[Sequence[Part]]:  # noqa: ARG002 - as many as it takes
+        """Return the lines."""
+        label = max((len(each.label) for each in self._fields), default=0)
+        return [line for each in self._fields for line in field_rows(each, label, width)]
 
 
 def section_rows(sections: tuple[Section, ...], width: int) -> list[Sequence[Part]]:

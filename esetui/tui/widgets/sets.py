@@ -85,7 +85,7 @@ class Sets(RowList):
         if self.filter:
             return "Nothing fits the filter; esc clears it."
         if not self.folders:
-            return "No backup directory chosen. Press d to choose one; its sets are listed here, and b makes the first."
+            return "No backup directory chosen. Press f to choose one; its sets are listed here, and b makes the first."
         return "No backup set here yet. Press b for a full backup."
 
     def parts(self, index: int) -> Sequence[Part]:
