@@ -30,6 +30,7 @@ class Scope(Enum):
     EVENTS = "the event log"
     JOB = "a running job"
     BROWSE = "the browser"
+    PLAN = "the recovery plan"
 
 
 class Safety(Enum):
@@ -169,10 +170,40 @@ ACTIONS: tuple[Action, ...] = (
         "Browse",
         ("w",),
         "Look into a database: its tables, rows and values; one that was not shut down also as it would be recovered.",
-        (Scope.INSTANCE, Scope.DATABASE),
+        (Scope.INSTANCE, Scope.DATABASE, Scope.PLAN),
         "esetui tables {file}",
         Safety.READS,
         45,
+    ),
+    Action(
+        "plan",
+        "Plan",
+        ("p",),
+        "Show what recovery would do and what it lacks, before anything is done; from there recover.",
+        (Scope.INSTANCE, Scope.DATABASE),
+        "esetui plan {instance}",
+        Safety.READS,
+        43,
+    ),
+    Action(
+        "recover",
+        "Recover a copy",
+        ("X",),
+        "Copy the instance and recover the copy: its logs are replayed, what was never committed is undone.",
+        (Scope.INSTANCE, Scope.DATABASE, Scope.PLAN),
+        "esetui recover {instance} --into {target}",
+        Safety.WRITES,
+        55,
+    ),
+    Action(
+        "recover_in_place",
+        "In place",
+        ("P",),
+        "Recover the instance itself instead of a copy; wants its name typed.",
+        (Scope.PLAN,),
+        "esetui recover {instance} --in-place --yes",
+        Safety.WRITES,
+        20,
     ),
     # The browser.
     Action(

@@ -19,6 +19,7 @@ from esetui.tui.doing.base import ActionScreen
 from esetui.tui.doing.browsing import BrowsingActs
 from esetui.tui.doing.looking import LookingActs
 from esetui.tui.doing.moving import MovingActs
+from esetui.tui.doing.recovering import RecoveryActs
 from esetui.tui.model import Level
 from esetui.tui.screens.main import MainScreen
 from esetui.tui.signals import SignalWatch
@@ -59,7 +60,7 @@ def _bindings() -> list[BindingType]:
     ]
 
 
-class Console(BackupActs, BrowsingActs, LookingActs, MovingActs):
+class Console(BackupActs, BrowsingActs, LookingActs, MovingActs, RecoveryActs):
     """The console."""
 
     CSS_PATH = "styles/console.tcss"

@@ -10,7 +10,13 @@ import pytest
 from esetui.actions import ACTIONS, BY_ID, Action, Safety, Scope, command_line, footer, key_table, quote
 from esetui.cli.app import cli
 
-VALUES = {"instance": "/srv/dhcp", "target": "/srv/backup set", "file": "/srv/dhcp/dhcp.mdb", "path": "/srv/dhcp"}
+VALUES = {
+    "instance": "/srv/dhcp",
+    "target": "/srv/backup set",
+    "file": "/srv/dhcp/dhcp.mdb",
+    "path": "/srv/dhcp",
+    "table": "Leases",
+}
 WITH_COMMAND = [action for action in ACTIONS if action.command]
 README = Path(__file__).resolve().parents[2] / "README.md"
 

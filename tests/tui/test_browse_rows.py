@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import tracemalloc
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -204,18 +205,22 @@ def test_the_newest_request_replaces_one_that_waits_and_background_work_gives_wa
         if key == "last":
             done.set()
 
-    slices = []
+    slices: list[int] = []
+
+    def a_slice() -> bool:
+        slices.append(1)
+        return len(slices) < 5
 
     def fails() -> object:
         raise EseError.from_code(Err.ReadVerifyFailure)
 
     reader = Reader(deliver)
-    reader.in_background(lambda: slices.append(1) is None and len(slices) < 5)
+    reader.in_background(a_slice)
     reader.ask("wait", lambda: gate.wait(10))
     reader.start()
     time.sleep(0.05)
     for number in range(10):
-        reader.ask("window", lambda number=number: number)
+        reader.ask("window", partial(int, number))
     reader.ask("error", fails)
     reader.ask("bug", lambda: 1 // 0)
     reader.ask("last", lambda: "end")

@@ -69,6 +69,8 @@ class BrowseScreen(WorkScreen):
         self._note = note
         self._free = close
         self._wanted: tuple[str, str | None] = ("", None)
+        self._drawn: tuple[str, str | None] | None = None
+        """The table and order that the grid has."""
         self._seen: Status = Status()
         self.tables = TableList(id="tables")
         self.grid = RowGrid(id="rows")
@@ -114,6 +116,7 @@ class BrowseScreen(WorkScreen):
             if (value.name, value.index) == self._wanted:
                 self.tables.open(value.name)
                 self.grid.show(value.columns)
+                self._drawn = self._wanted
                 self.refresh_now()
         elif event.key == "window" and isinstance(value, tuple):
             self.grid.take(*value)
@@ -135,7 +138,7 @@ class BrowseScreen(WorkScreen):
         """Take the newest counts."""
         status = self.session.status
         self.tables.count_rows(dict(self.session.counts))
-        if self.session.shown is not None and (self.session.shown.name, self.session.shown.index) == self._wanted:
+        if self._drawn == self._wanted:
             self.grid.count(status.known, status.total)
         self._seen = status
         name, index = self._wanted
@@ -247,7 +250,10 @@ class BrowseScreen(WorkScreen):
         """Return the command that writes these rows."""
         name, index = self._wanted
         line = command_line(BY_ID["browse_export"], {"file": self.path, "table": name}) if name else None
-        return f"{line} --index {quote(index)}" if line and index else line or ""
+        if line is None:
+            return ""
+        order = f" --index {quote(index)}" if index else ""
+        return line + order + (" --replay" if self._free is not None else "")
 
     def do_filter(self) -> None:
         """Open the filter of the pane with the focus."""

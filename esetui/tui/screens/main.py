@@ -49,6 +49,10 @@ _SCOPES: Final = {
     "events-pane": (Scope.EVENTS,),
     "details-pane": (Scope.INSTANCE,),
 }
+_RECOVERY: Final = frozenset(("plan", "recover"))
+_OF_INSTANCE: Final = _RECOVERY | {
+    "backup_full", "backup_atomic", "backup_incremental", "truncate", "start_stop", "logs",
+}  # fmt: skip
 
 
 class MainScreen(ActionScreen):
@@ -196,9 +200,11 @@ class MainScreen(ActionScreen):
         view = self.instance
         if action.id == "cancel_job":
             return "" if self.board.running else "nothing is running"
-        if action.id in {"backup_full", "backup_atomic", "backup_incremental", "truncate", "start_stop", "logs"}:
+        if action.id in _OF_INSTANCE:
             if view is None:
                 return "no instance is chosen"
+            if action.id in _RECOVERY and not view.logs.high:
+                return "there is no log stream"
             if action.id != "logs" and self.board.busy(view.key) is not None:
                 return "a job is running on this instance"
         if action.id == "browse" and self.database is None:

@@ -9,7 +9,7 @@ It polls like the first screen does: `refresh_now` is called ten times a second 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from textual.containers import Container
 from textual.widgets import Static
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from textual.widget import Widget
 
     from esetui.jobs import BoardSnapshot
+    from esetui.tui.app import Console
     from esetui.tui.control import Control
 
 
@@ -75,7 +76,8 @@ class WorkScreen(ActionScreen):
 
     def footer(self) -> list[tuple[Action, str, str]]:
         """Return the keys, with the way back."""
-        keys = super().footer()
+        # What belongs to the first screen is not offered here.
+        keys = [each for each in super().footer() if each[0].id != "filter" or hasattr(self, "do_filter")]
         back = BY_ID["back"]
         # First, because the last ones give way where there is little room.
         return [(back, self.action_title(back), ""), *keys[:-2][:5], *keys[-2:]]
@@ -83,6 +85,15 @@ class WorkScreen(ActionScreen):
     def pane(self, name: str) -> Pane:
         """Return a pane by its id."""
         return self.query_one(f"#{name}", Pane)
+
+    @property
+    def console(self) -> Console:
+        """The console."""
+        return cast("Console", self.app)
+
+    def act(self, name: str) -> None:
+        """Run an action by its name, or say why not."""
+        self.console.run_named(name)
 
     def command(self) -> str:
         """Return the command line that does the same, or nothing."""

@@ -35,16 +35,19 @@ class Details(RowList):
         self.heading = ""
         self._sections: tuple[Section, ...] = ()
         self._strip: LogStrip | None = None
+        self._early = False
         self._lines: list[Sequence[Part]] = []
         self._width = 0
 
-    def show(self, heading: str, sections: tuple[Section, ...], strip: LogStrip | None = None) -> None:
-        """Take what is to be shown."""
+    def show(
+        self, heading: str, sections: tuple[Section, ...], strip: LogStrip | None = None, *, early: bool = False
+    ) -> None:
+        """Take what is to be shown; an `early` strip comes after the first section, else after all."""
         if (heading, sections, strip) == (self.heading, self._sections, self._strip):
             return
         if heading != self.heading:
             self.scroll_to(y=0, animate=False, force=True)
-        self.heading, self._sections, self._strip = heading, sections, strip
+        self.heading, self._sections, self._strip, self._early = heading, sections, strip, early
         self._lay_out()
 
     def on_resize(self) -> None:
@@ -56,13 +59,16 @@ class Details(RowList):
     def _lay_out(self) -> None:
         # Without the scroll bar: what lies under it cannot be read.
         self._width = self.scrollable_content_region.width
-        lines = section_rows(self._sections, self._width)
+        strip: list[Sequence[Part]] = []
         if self._strip is not None and self._strip.high:
-            lines += [
-                (Part(""),),
-                (Part("Log files", "accent strong"),),
-                *strip_rows(self._strip, self._width, self.glyphs),
-            ]
+            strip = [(Part("Log files", "accent strong"),), *strip_rows(self._strip, self._width, self.glyphs)]
+        first, rest = (self._sections[:1], self._sections[1:]) if self._early else (self._sections, ())
+        groups = [section_rows(first, self._width), strip, section_rows(rest, self._width)]
+        lines: list[Sequence[Part]] = []
+        for group in groups:
+            if lines and group:
+                lines.append((Part(" "),))
+            lines += group
         self._lines = lines
         self.reload()
 

@@ -75,6 +75,7 @@ class RowGrid(Lines, can_focus=True):
         self.lesson = ""
         self._widths: dict[str, int] = {}
         self._lines: dict[int, Line] = {}
+        self._highest = 0
 
     # What it is given.
 
@@ -90,6 +91,7 @@ class RowGrid(Lines, can_focus=True):
         self.known, self.total = 0, None
         self.cursor = self.top = 0
         self._lines = {}
+        self._highest = 0
         self._ask()
 
     def count(self, known: int, total: int | None) -> None:
@@ -113,8 +115,9 @@ class RowGrid(Lines, can_focus=True):
         for number, line in enumerate(lines, start):
             known = self._lines.get(number)
             self._lines[number] = line
-            if known is None:
-                for name, cell in line.cells.items():
+            self._highest = max(self._highest, line.number)
+            for name, cell in line.cells.items():
+                if known is None or name not in known.cells:
                     self._widths[name] = max(self._widths.get(name, 0), min(WIDEST, len(words.safe(cell.text))))
         self.redraw()
         if self.has_focus:
@@ -270,7 +273,7 @@ class RowGrid(Lines, can_focus=True):
     # Drawing.
 
     def _number_width(self) -> int:
-        widest = len(words.count(max(self.known, 1)))
+        widest = len(words.count(max(self.known, self._highest + 1)))
         return max(4, widest if self.top >= 0 else len(f"end-{-self.top}"))
 
     def _shown_columns(self) -> list[int]:

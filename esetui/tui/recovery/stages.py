@@ -1,0 +1,97 @@
+"""Where a recovery is: the stages it goes through, and how far the one is that is going on.
+
+    copy -> analysis -> redo 12/40 -> undo -> clean
+
+The worker tells of events and progress; a screen reads plain attributes, as often as it likes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from engine.types import Snt
+from esetui.tui.rows import Part
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from engine.events import Event
+    from engine.monitor import Monitor
+    from engine.types import Progress
+    from esetui.jobs import JobSnapshot
+    from esetui.tui.theme import Glyphs
+
+_REPLAYED = 301
+_CANCELLABLE = frozenset((Snt.BEGIN, Snt.PROGRESS))
+
+
+class Stages:
+    """The stages of one job; `names` holds "redo" and "undo", `total` counts the generations of the redo."""
+
+    def __init__(self, names: Sequence[str], total: int) -> None:
+        self.names = tuple(names)
+        self.total = total
+        self.at = 0
+        self.done = 0
+        self.log = ""
+        self.ended = False
+
+    def go(self, name: str) -> None:
+        """Go on to a stage; never back."""
+        if name in self.names:
+            self.at = max(self.at, self.names.index(name))
+
+    def event(self, event: Event) -> None:
+        """Take an event of the engine."""
+        if event.id == _REPLAYED and event.strings:
+            self.log = event.strings[0].replace("\\", "/").rsplit("/", 1)[-1]
+            self.go("redo")
+
+    def progress(self, step: Progress, monitor: Monitor) -> bool:
+        """Take progress of the engine; the answer says whether to go on."""
+        if step.snt is Snt.BEGIN:
+            self.go("redo")
+        elif step.snt is Snt.PROGRESS:
+            self.done += 1
+            if self.done >= self.total:
+                self.go("undo")
+        elif step.snt is Snt.COMPLETE:
+            self.done = max(self.done, self.total)
+            self.go(self.names[-1])
+        monitor.bytes_total, monitor.bytes_done = step.total, step.done
+        monitor.detail = self.text
+        return not (monitor.cancel_requested and step.snt in _CANCELLABLE)
+
+    def end(self) -> None:
+        """Note that all of it is done."""
+        self.at, self.ended = len(self.names) - 1, True
+
+    def label(self, at: int) -> str:
+        """Return a stage in words, with its numbers once it has begun."""
+        name = self.names[at]
+        if name == "redo" and self.total and at <= self.at:
+            return f"redo {min(self.done, self.total)}/{self.total}"
+        return name
+
+    @property
+    def text(self) -> str:
+        """The present stage in words."""
+        log = f" {self.log}" if self.log and self.names[self.at] == "redo" else ""
+        return self.label(self.at) + log
+
+    def parts(self, glyphs: Glyphs, job: JobSnapshot | None) -> Sequence[Part]:
+        """Return the line of stages: done, going on, to come."""
+        failed = job is not None and not job.running and not self.ended
+        parts: list[Part] = []
+        for at in range(len(self.names)):
+            if at:
+                parts.append(Part(glyphs.arrow, "muted"))
+            if at < self.at or self.ended:
+                parts.append(Part(f"{glyphs.good} {self.label(at)}", "good"))
+            elif at == self.at and failed:
+                parts.append(Part(f"{glyphs.bad} {self.label(at)}", "bad strong"))
+            elif at == self.at:
+                parts.append(Part(f"{glyphs.reading} {self.label(at)}", "accent strong"))
+            else:
+                parts.append(Part(f"{glyphs.not_yet} {self.label(at)}", "muted"))
+        return (*parts, Part("", flex=True))
