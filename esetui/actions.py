@@ -2,7 +2,7 @@
 
 Key bindings, the command palette, the help screen, the footer and the README's key table are all made
 from `ACTIONS`, so they cannot disagree.  A command template holds shell words; `{instance}`, `{target}`,
-`{file}`, `{path}`, `{table}` stand for whatever has the focus and are quoted by `command_line`.
+`{file}`, `{path}`, `{set}`, `{table}` and `{page}` stand for whatever has the focus and are quoted by `command_line`.
 Source: console design, "Keys" and "Pieces".
 """
 
@@ -29,8 +29,11 @@ class Scope(Enum):
     BACKUP_SET = "a backup set"
     EVENTS = "the event log"
     JOB = "a running job"
+    DAMAGED = "a database with damaged pages"
     BROWSE = "the browser"
     PLAN = "the recovery plan"
+    RESTORE = "a restore"
+    CHECK = "an integrity check"
 
 
 class Safety(Enum):
@@ -114,7 +117,7 @@ ACTIONS: tuple[Action, ...] = (
         (Scope.INSTANCE, Scope.DATABASE, Scope.BACKUPS),
         "esetui backup {instance} {target} --atomic",
         Safety.DELETES,
-        30,
+        65,
     ),
     Action(
         "verify",
@@ -134,7 +137,7 @@ ACTIONS: tuple[Action, ...] = (
         (Scope.INSTANCE, Scope.DATABASE),
         None,
         Safety.WRITES,
-        50,
+        42,
     ),
     Action(
         "truncate",
@@ -160,7 +163,7 @@ ACTIONS: tuple[Action, ...] = (
         "Open",
         ("enter",),
         "Show what has the focus in full: header fields with a verdict in words, or the value of a row.",
-        (Scope.INSTANCE, Scope.DATABASE, Scope.BACKUP_SET, Scope.BROWSE),
+        (Scope.INSTANCE, Scope.DATABASE, Scope.BACKUP_SET, Scope.BROWSE, Scope.CHECK),
         "esetui show {file}",
         Safety.READS,
         70,
@@ -204,6 +207,46 @@ ACTIONS: tuple[Action, ...] = (
         "esetui recover {instance} --in-place --yes",
         Safety.WRITES,
         20,
+    ),
+    Action(
+        "restore",
+        "Restore",
+        ("r",),
+        "Restore a backup set: choose the set, the point in time and the folder; newer logs are replayed too.",
+        (Scope.INSTANCE, Scope.DATABASE, Scope.BACKUPS, Scope.BACKUP_SET, Scope.RESTORE),
+        "esetui restore {set} --to {target}",
+        Safety.WRITES,
+        47,
+    ),
+    Action(
+        "drill",
+        "Drill",
+        ("d",),
+        "Try a backup set out: restore it to a scratch folder, check what comes back, count its rows, remove it again.",
+        (Scope.BACKUPS, Scope.BACKUP_SET, Scope.RESTORE),
+        "esetui drill {set}",
+        Safety.WRITES,
+        48,
+    ),
+    Action(
+        "check",
+        "Check",
+        ("c",),
+        "Check the integrity of a database: trees, space, records, indexes, long values; findings as they are made.",
+        (Scope.INSTANCE, Scope.DATABASE),
+        "esetui check {file}",
+        Safety.READS,
+        46,
+    ),
+    Action(
+        "repair_pages",
+        "Repair pages",
+        ("e",),
+        "Rebuild damaged pages of a database from a backup set and the logs since; shows what would be written first.",
+        (Scope.DAMAGED, Scope.CHECK),
+        "esetui repair-page {file} {page} --from {set}",
+        Safety.WRITES,
+        8,
     ),
     # The browser.
     Action(

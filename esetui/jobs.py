@@ -49,6 +49,8 @@ class JobKind(Enum):
     REPLAY = "recovery in memory"
     RECOVER = "recovery"
     RESTORE = "restore"
+    DRILL = "restore drill"
+    REPAIR = "page repair"
     EXPORT = "export"
     START = "start"
     STOP = "stop"

@@ -21,7 +21,10 @@ ADVICE: Final[dict[int, Advice]] = {
         "The backup was cancelled or failed. Its directory and the logs are as they were.",
         "See the events before this one; the backup can be begun again at once.",
     ),
-    217: Advice("A page could not be read or is damaged, so the copy was given up.", "Verify the database with v."),
+    217: Advice(
+        "A page could not be read or is damaged, so the copy was given up.",
+        "Verify the database with v; e then rebuilds damaged pages from an earlier set.",
+    ),
     218: Advice("A log could not be read or is damaged, so the backup was given up.", "Verify the instance with v."),
     219: Advice(
         "The set is complete, but the headers do not say so.", "The next full backup writes them; nothing is lost."
@@ -43,7 +46,8 @@ ADVICE: Final[dict[int, Advice]] = {
     ),
     465: Advice("A log is damaged where recovery needs it.", "Restore the last backup."),
     474: Advice(
-        "The page on the disk is not what was written.", "Restore the database from a backup; look after the disk."
+        "The page on the disk is not what was written.",
+        "e rebuilds the page from a backup set, or restore the set; look after the disk.",
     ),
     493: Advice("The disk read well only after several tries.", "Look after the disk while it still answers."),
     520: Advice("Logs were kept because not all of them had been copied.", "Run the backup to its end."),

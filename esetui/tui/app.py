@@ -17,6 +17,7 @@ from esetui.actions import ACTIONS, BY_ID, Action, Scope
 from esetui.tui.doing.backups import BackupActs
 from esetui.tui.doing.base import ActionScreen
 from esetui.tui.doing.browsing import BrowsingActs
+from esetui.tui.doing.checking import CheckActs
 from esetui.tui.doing.looking import LookingActs
 from esetui.tui.doing.moving import MovingActs
 from esetui.tui.doing.recovering import RecoveryActs
@@ -60,7 +61,7 @@ def _bindings() -> list[BindingType]:
     ]
 
 
-class Console(BackupActs, BrowsingActs, LookingActs, MovingActs, RecoveryActs):
+class Console(BackupActs, BrowsingActs, CheckActs, LookingActs, MovingActs, RecoveryActs):
     """The console."""
 
     CSS_PATH = "styles/console.tcss"

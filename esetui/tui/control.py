@@ -289,6 +289,8 @@ class Control:
             self.damage.take(report)
             if seen > _FINDINGS_IN_FEED:
                 self.feed.note(f"{seen - _FINDINGS_IN_FEED:,} more findings", level=Level.WARN)
+            if self.damage.pages(path):
+                self.feed.note(f"{PurePath(path).name}: e rebuilds damaged pages from a backup set")
             return _report_text(report)
 
         return self.submit(JobKind.VERIFY, work, view, subject=path, path=path)
@@ -313,7 +315,8 @@ class Control:
             name = view.name if view else ""
             if job.error is not None:
                 if job.error.code in _DAMAGE_CODES and job.error.path:
-                    self.damage.note(job.error.path, job.error.text)
+                    page = () if job.error.page is None else (job.error.page,)
+                    self.damage.note(job.error.path, job.error.text, page)
                 self.feed.note(f"{kind.value} failed: {job.error.text}", instance=name, level=Level.ERROR)
             elif job.summary:
                 self.feed.note(job.summary, instance=name)

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from engine.findings import UnitKind
 from engine.log.paths import folder_of, name_of
 from esetui.tui.model import Field, Section, State, Tone, Verdict
 
@@ -20,30 +21,50 @@ if TYPE_CHECKING:
     from engine.verify import VerifyReport
     from esetui.tui.model import BackupFolderView, DatabaseView, InstanceView, Overview, SetView
 
+MOST_PAGES: Final = 4096
+"""Damaged pages of a file that are remembered one by one."""
+
 
 class Damage:
     """Damaged files by path, each with what was found in a few words.  Safe from any thread."""
 
     def __init__(self) -> None:
         self._found: dict[str, str] = {}
+        self._pages: dict[str, tuple[int, ...]] = {}
         self._lock = threading.Lock()
 
-    def note(self, path: str, text: str) -> None:
-        """Remember that a file is damaged."""
+    def note(self, path: str, text: str, pages: Iterable[int] = ()) -> None:
+        """Remember that a file is damaged, and which pages of a database are."""
         with self._lock:
             self._found[path] = text
+            known = {*self._pages.get(path, ()), *pages}
+            self._pages[path] = tuple(sorted(known)[:MOST_PAGES])
+
+    def pages(self, path: str) -> list[int]:
+        """Return the pages of a database that are known to be damaged, ascending."""
+        with self._lock:
+            return list(self._pages.get(path, ()))
+
+    def forget(self, path: str) -> None:
+        """Forget what was known of a file: it was repaired."""
+        with self._lock:
+            self._found.pop(path, None)
+            self._pages.pop(path, None)
 
     def take(self, report: VerifyReport) -> None:
         """Learn from a verification: what it looked at is what it found, whatever was known before."""
         with self._lock:
             for path in [each for each in self._found if _within(each, report.path)]:
                 del self._found[path]
+                self._pages.pop(path, None)
             for file in report.files:
                 if not file.ok:
                     first = next((each for each in file.findings if not each.warning), None)
                     more = f", and {file.bad - 1:,} more" if file.bad > 1 else ""
                     text = "damaged" if first is None else f"{first.kind.value} {first.number}: {first.detail}{more}"
                     self._found[file.path] = text
+                    bad = {each.number for each in file.findings if each.kind is UnitKind.PAGE and not each.warning}
+                    self._pages[file.path] = tuple(sorted(bad)[:MOST_PAGES])
 
     def mark(self, overview: Overview) -> Overview:
         """Return the overview with the words that damage makes."""

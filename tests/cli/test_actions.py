@@ -16,6 +16,8 @@ VALUES = {
     "file": "/srv/dhcp/dhcp.mdb",
     "path": "/srv/dhcp",
     "table": "Leases",
+    "set": "/srv/dhcp",
+    "page": "812",
 }
 WITH_COMMAND = [action for action in ACTIONS if action.command]
 README = Path(__file__).resolve().parents[2] / "README.md"

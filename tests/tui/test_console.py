@@ -10,10 +10,14 @@ import pytest
 from engine.backup.sets import read_backup_set
 from engine.files.real import RealFileSystem
 from engine.info import database_info
-from esetui.actions import ACTIONS, BY_ID
+from esetui.actions import ACTIONS, BY_ID, Scope
 from esetui.jobs import JobState
 from esetui.tui.app import Console
 from esetui.tui.model import Level, State
+from esetui.tui.screens.browse import BrowseScreen
+from esetui.tui.screens.check import CheckScreen
+from esetui.tui.screens.plan import PlanScreen
+from esetui.tui.screens.restore import RestoreScreen
 
 if TYPE_CHECKING:
     from esetui.demo import Demo
@@ -85,7 +89,7 @@ async def test_looking_writes_nothing(console: Open, demo: Demo) -> None:
     before = {path: path.read_bytes() for path in Path(demo.folder).rglob("*") if path.is_file()}
     async with console(demo, LARGE) as stage:
         await stage.press(
-            "down", "down", "enter", "escape", "l", "end", "escape", "2", "3", "4", "5", "m", "m", "1", "r"
+            "down", "down", "enter", "escape", "l", "end", "escape", "2", "3", "4", "5", "m", "m", "1", "f5"
         )
         await stage.idle()
     after = {path: path.read_bytes() for path in Path(demo.folder).rglob("*") if path.is_file()}
@@ -259,8 +263,14 @@ async def test_copied_command_is_the_one_that_ran(console: Open, demo: Demo, mon
 
 
 def test_actions_of_the_table_are_all_there() -> None:
-    missing = [action.id for action in ACTIONS if not hasattr(Console, f"do_{action.id}")]
-    assert missing == []
+    screens = {
+        Scope.BROWSE: BrowseScreen, Scope.PLAN: PlanScreen, Scope.RESTORE: RestoreScreen, Scope.CHECK: CheckScreen
+    }  # fmt: skip
+    for action in ACTIONS:
+        first = {scope for scope in action.where if scope not in screens}
+        places: list[type] = [Console] if first else []
+        places += [screen for scope, screen in screens.items() if scope in action.where]
+        assert [place for place in places if not hasattr(place, f"do_{action.id}")] == [], action.id
 
 
 async def test_details_give_a_long_event_in_full(console: Open, demo: Demo) -> None:

@@ -47,6 +47,7 @@ def recover_job(control: Control, plan: RecoveryPlan, view: InstanceView, into: 
         monitor.detail = stages.text
 
         def progress(step: Progress) -> bool:
+            monitor.bytes_total, monitor.bytes_done = step.total, step.done
             return stages.progress(step, monitor)
 
         try:
@@ -62,8 +63,8 @@ def recover_job(control: Control, plan: RecoveryPlan, view: InstanceView, into: 
             unchanged = "the instance is as it was" if into is not None else "recovery can be run again"
             control.feed.note(f"Recovery did not end: {unchanged}.", instance=view.name, level=Level.WARN)
             raise
-        stages.end()
         result = done.result
+        stages.end(result.undone_changes)
         if not result.needed:
             return f"{view.name}: nothing had to be replayed; {done.folder} is clean."
         logs = words.generations(result.replayed.start, result.replayed.stop - 1)

@@ -59,7 +59,7 @@ def plan_sections(plan: RecoveryPlan) -> tuple[Section, ...]:
     if plan.databases:
         lines = tuple(line for each in plan.databases for line in _database(each))
         sections.append(Section("Databases", lines))
-    sections.append(Section("Log files", _logs(plan)))
+    sections.append(Section("Stream", _logs(plan)))
     return tuple(sections)
 
 

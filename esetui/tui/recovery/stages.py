@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.types import Snt
+from esetui.tui import words
 from esetui.tui.rows import Part
 
 if TYPE_CHECKING:
@@ -26,7 +27,10 @@ _CANCELLABLE = frozenset((Snt.BEGIN, Snt.PROGRESS))
 
 
 class Stages:
-    """The stages of one job; `names` holds "redo" and "undo", `total` counts the generations of the redo."""
+    """The stages of one job.
+
+    `names` has one that ends with "redo" and one "undo"; `total` counts the generations of the redo.
+    """
 
     def __init__(self, names: Sequence[str], total: int) -> None:
         self.names = tuple(names)
@@ -34,12 +38,19 @@ class Stages:
         self.at = 0
         self.done = 0
         self.log = ""
+        self.undone = 0
+        """Changes that were taken back, known at the end."""
         self.ended = False
 
     def go(self, name: str) -> None:
         """Go on to a stage; never back."""
-        if name in self.names:
-            self.at = max(self.at, self.names.index(name))
+        found = next((at for at, each in enumerate(self.names) if each.endswith(name)), 0)
+        self.at = max(self.at, found)
+
+    @property
+    def fraction(self) -> float:
+        """How much of the redo is done, 0..1."""
+        return min(1.0, self.done / self.total) if self.total else 0.0
 
     def event(self, event: Event) -> None:
         """Take an event of the engine."""
@@ -58,25 +69,27 @@ class Stages:
         elif step.snt is Snt.COMPLETE:
             self.done = max(self.done, self.total)
             self.go(self.names[-1])
-        monitor.bytes_total, monitor.bytes_done = step.total, step.done
         monitor.detail = self.text
         return not (monitor.cancel_requested and step.snt in _CANCELLABLE)
 
-    def end(self) -> None:
+    def end(self, undone: int = 0) -> None:
         """Note that all of it is done."""
+        self.undone = undone
         self.at, self.ended = len(self.names) - 1, True
 
     def label(self, at: int) -> str:
         """Return a stage in words, with its numbers once it has begun."""
         name = self.names[at]
-        if name == "redo" and self.total and at <= self.at:
-            return f"redo {min(self.done, self.total)}/{self.total}"
+        if name.endswith("redo") and self.total and at <= self.at:
+            return f"{name} {min(self.done, self.total)}/{self.total}"
+        if name == "undo" and self.undone:
+            return f"undo {words.count(self.undone)}"
         return name
 
     @property
     def text(self) -> str:
         """The present stage in words."""
-        log = f" {self.log}" if self.log and self.names[self.at] == "redo" else ""
+        log = f" {self.log}" if self.log and self.names[self.at].endswith("redo") else ""
         return self.label(self.at) + log
 
     def parts(self, glyphs: Glyphs, job: JobSnapshot | None) -> Sequence[Part]:

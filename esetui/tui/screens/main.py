@@ -23,6 +23,7 @@ from esetui.tui.advice import ADVICE, Advice
 from esetui.tui.doing.base import ActionScreen
 from esetui.tui.model import Choice, DatabaseView, FolderState, InstanceView, Section
 from esetui.tui.screens.layout import set_size_classes, ticks_a_second, too_small
+from esetui.tui.screens.reasons import reason_for
 from esetui.tui.widgets.backup_panel import BackupPanel
 from esetui.tui.widgets.bars import KeyBar, TitleBar
 from esetui.tui.widgets.details import Details, event_sections
@@ -49,10 +50,6 @@ _SCOPES: Final = {
     "events-pane": (Scope.EVENTS,),
     "details-pane": (Scope.INSTANCE,),
 }
-_RECOVERY: Final = frozenset(("plan", "recover"))
-_OF_INSTANCE: Final = _RECOVERY | {
-    "backup_full", "backup_atomic", "backup_incremental", "truncate", "start_stop", "logs",
-}  # fmt: skip
 
 
 class MainScreen(ActionScreen):
@@ -187,7 +184,9 @@ class MainScreen(ActionScreen):
     def scopes(self) -> tuple[Scope, ...]:
         """Return what actions make sense here."""
         job = (Scope.JOB,) if self.board.running else ()
-        return (*job, *_SCOPES.get(self.pane, ()))
+        database = self.database if self.pane == PANES[0] else None
+        bad = (Scope.DAMAGED,) if database is not None and self.control.damage.pages(database.path) else ()
+        return (*job, *bad, *_SCOPES.get(self.pane, ()))
 
     def action_title(self, action: Action) -> str:
         """Return what the footer calls an action."""
@@ -197,23 +196,7 @@ class MainScreen(ActionScreen):
 
     def reason(self, action: Action) -> str:
         """Return why an action cannot be run now, or nothing."""
-        view = self.instance
-        if action.id == "cancel_job":
-            return "" if self.board.running else "nothing is running"
-        if action.id in _OF_INSTANCE:
-            if view is None:
-                return "no instance is chosen"
-            if action.id in _RECOVERY and not view.logs.high:
-                return "there is no log stream"
-            if action.id != "logs" and self.board.busy(view.key) is not None:
-                return "a job is running on this instance"
-        if action.id == "browse" and self.database is None:
-            return "choose a database in the first pane"
-        if action.id == "verify" and view is None and self.choice().backup_set is None:
-            return "nothing to verify is chosen"
-        if action.id in {"pause_events", "export_events"} and not self.events.feed.version:
-            return "the event log is empty"
-        return ""
+        return reason_for(action.id, self)
 
     def details_of(self, made: Choice) -> tuple[str, tuple[Section, ...], InstanceView | None]:
         """Return heading, sections, and the instance whose logs belong to them."""

@@ -21,7 +21,7 @@ from esetui.actions import BY_ID, Action, Scope, command_line
 from esetui.tui import words
 from esetui.tui.model import Field, PlanView, Section, Tone
 from esetui.tui.recovery.jobs import recover_command, recover_job
-from esetui.tui.recovery.plan_text import plan_sections, plan_strip, verdict
+from esetui.tui.recovery.plan_text import plan_sections, plan_strip
 from esetui.tui.screens.dialogs import PlanDialog
 from esetui.tui.screens.work import WorkScreen
 from esetui.tui.widgets.details import Details
@@ -66,7 +66,7 @@ class PlanScreen(WorkScreen):
             Static("", id="command", classes="text", markup=False),
             Horizontal(
                 Button("Recover a copy", id="recover", variant="primary", compact=True, disabled=True),
-                Button("In place …", id="recover_in_place", variant="error", compact=True, disabled=True),
+                Button("In place …", id="recover_in_place", compact=True, disabled=True),
                 Button("Look in memory", id="browse", compact=True, disabled=True),
                 Button("Back", id="back", compact=True),
                 classes="buttons",
@@ -102,8 +102,7 @@ class PlanScreen(WorkScreen):
             self.details.show("no plan", (Section("No plan can be made", said),))
         else:
             self.details.show(f"plan {plan.start}", plan_sections(plan), plan_strip(plan), early=True)
-            line = verdict(plan)
-            self.pane("plan-pane").name_it("Recovery plan", note=self.view.name, foot=line.value)
+            self.pane("plan-pane").name_it("Recovery plan", note=self.view.name)
         self._allow()
         focus = "#recover" if plan is not None and plan.ok and not plan.clean else "#back"
         self.query_one(focus, Button).focus()

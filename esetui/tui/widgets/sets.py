@@ -67,6 +67,13 @@ class Sets(RowList):
         said = (entry.kind, entry.path, entry.verdict.value, words.moment(entry.when), *entry.databases)
         return not self.filter or self.filter in " ".join(said).casefold()
 
+    def choose(self, key: str) -> None:
+        """Put the cursor on a set."""
+        for at, row in enumerate(self._rows):
+            if row.entry is not None and row.entry.key == key:
+                self.move_to(at)
+                return
+
     @property
     def chosen(self) -> Row | None:
         """The row under the cursor."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from engine.monitor import Phase
 from esetui.jobs import JobState
 from esetui.tui import words
 from esetui.tui.rows import Part, bar, wrap
@@ -55,10 +56,13 @@ class StageLine(Lines):
         rows: list[Sequence[Part]] = [stages.parts(self.glyphs, job)]
         shot = job.monitor
         if job.running:
-            said = "cancelling …" if job.cancelling else stages.log or stages.text
+            copying = shot.phase is Phase.DATABASES
+            fraction = shot.fraction if copying else stages.fraction
+            said = f"copying {shot.detail}" if copying else stages.log or stages.text
+            said = "cancelling …" if job.cancelling else said
             label = min(24, max(14, width // 4))
             filled, empty = bar(
-                shot.fraction, max(4, width - label - 16), self.glyphs.full_bar, self.glyphs.part_bar,
+                fraction, max(4, width - label - 16), self.glyphs.full_bar, self.glyphs.part_bar,
                 self.glyphs.empty_bar,
             )  # fmt: skip
             rows.append(
@@ -66,7 +70,7 @@ class StageLine(Lines):
                     Part(said, "muted", width=label, path=True),
                     Part(filled, "bar"),
                     Part(empty, "track", joined=bool(filled)),
-                    Part(f"{int(shot.fraction * 100)} %", width=5, right=True),
+                    Part(f"{int(fraction * 100)} %", width=5, right=True),
                     Part(words.duration(shot.elapsed), "muted", width=7, right=True),
                 )
             )
