@@ -403,10 +403,12 @@ def command_line(action: Action, values: Mapping[str, str]) -> str | None:
 
 
 def footer(scopes: Iterable[Scope]) -> list[Action]:
-    """Return the actions for the footer, at most eight: those that fit what has the focus, most wanted first."""
+    """Return the actions for the footer, at most eight: those that fit what has the focus, help and quit last."""
     wanted = {*scopes, Scope.GLOBAL}
     fitting = [action for action in ACTIONS if action.priority is not None and wanted.intersection(action.where)]
-    return sorted(fitting, key=lambda action: action.priority or 0)[:8]
+    last = [BY_ID["help"], BY_ID["quit"]]
+    others = sorted((each for each in fitting if each not in last), key=lambda action: action.priority or 0)
+    return [*others[: 8 - len(last)], *last]
 
 
 def key_table() -> str:

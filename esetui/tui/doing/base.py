@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from textual.app import App
 from textual.screen import Screen
 
-from esetui.actions import ACTIONS, BY_ID, Action, Scope, footer
+from esetui.actions import ACTIONS, Action, Scope, footer
 from esetui.tui.model import InstanceView
 
 if TYPE_CHECKING:
@@ -38,9 +38,7 @@ class ActionScreen(Screen[Any]):
 
     def footer(self) -> list[tuple[Action, str, str]]:
         """Return at most eight actions, with title and the reason why one cannot be run; help and quit stay."""
-        last = [BY_ID["help"], BY_ID["quit"]]
-        actions = [each for each in footer(self.scopes()) if each not in last][: 8 - len(last)]
-        return [(each, self.action_title(each), self.reason(each)) for each in (*actions, *last)]
+        return [(each, self.action_title(each), self.reason(each)) for each in footer(self.scopes())]
 
 
 class Acts(App[int]):
