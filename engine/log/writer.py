@@ -231,8 +231,17 @@ class LogWriter:
     # -- appending --
 
     def append(self, record: bytes) -> LgPos:
-        """Append one record without flushing; returns its position."""
-        return self.append_group((record,))[0]
+        """Append one record without flushing; returns its position.  -517 if too large."""
+        with self.lock:
+            payload, segment = self._payload, self._segment
+            used = len(payload)
+            within = 0 < used <= SEGMENT_PAYLOAD - len(record)
+            if within and segment < self._file.last_segment and self._failure is None:
+                # The most frequent step of live work: the record lies within a segment that has begun.
+                payload += record
+                self._last_record = position = LgPos(self.generation, segment, SEGMENT_HEADER_SIZE + used)
+                return position
+            return self.append_group((record,))[0]
 
     def append_group(self, records: Sequence[bytes]) -> tuple[LgPos, ...]:
         """Append records that must be adjacent and in one generation; returns their positions.  -517 if too large."""

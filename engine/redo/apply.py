@@ -37,6 +37,10 @@ class Applied(NamedTuple):
     from_image: bool = False
 
 
+_APPLIED = Applied(due=True)
+"""What becomes of most records."""
+
+
 def apply(record: lr.Record, store: PageStore) -> Applied:
     """Apply a record that is not part of a macro.
 
@@ -45,7 +49,8 @@ def apply(record: lr.Record, store: PageStore) -> Applied:
     handler = _HANDLERS.get(type(record))
     if handler is None:
         raise EseError.from_code(Err.LogCorrupted, f"{type(record).__name__} is no page operation")
-    return Applied(*handler(record, store))
+    result = handler(record, store)
+    return _APPLIED if result is node_ops.DONE else Applied(*result)
 
 
 def apply_undo(record: lr.Undo, store: PageStore, data: UndoData | None) -> Applied:

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
 Result: TypeAlias = tuple[bool, bytes | None, bytes | None]
 _SKIPPED: Final[Result] = (False, None, None)
-_DONE: Final[Result] = (True, None, None)
+DONE: Final[Result] = (True, None, None)
+"""The page was changed, and there is nothing to say about it."""
+
 _VERSION: Final = int(NodeFlags.VERSION)
 _DELETED: Final = int(NodeFlags.DELETED)
 _VERSIONED: Final = int(lr.NodeFlags.VERSIONED)
@@ -45,10 +47,13 @@ def insert(record: lr.Insert, store: PageStore) -> Result:
     page = due(store, record.pgno, record.dbtime_before, record.dbtime)
     if page is None:
         return _SKIPPED
-    if record.prefix and page.external[: len(record.prefix)] != record.prefix:
+    prefix = record.prefix
+    if prefix and not page.external.startswith(prefix):
         raise contradiction(page, "Insert takes a prefix that the page does not have")
-    page.insert(record.iline, version_flag(record), len(record.prefix), record.suffix, record.data)
-    return _finish(record, store, page)
+    page.insert(record.iline, version_flag(record), len(prefix), record.suffix, record.data)
+    page.dbtime = record.dbtime
+    store.changed(page)
+    return DONE
 
 
 def flag_insert(record: lr.FlagInsert, store: PageStore) -> Result:
@@ -243,4 +248,4 @@ def contradiction(page: MutablePage, detail: str) -> EseError:
 def _finish(record: lr.PageRecord, store: PageStore, page: MutablePage) -> Result:
     page.dbtime = record.dbtime
     store.changed(page)
-    return _DONE
+    return DONE
