@@ -1,5 +1,8 @@
 """Databases for the peers: every column type and storage, long values, multi-values, nulls, at each page size.
 
+Each is made in three ways: by the builder; by live work, with rows that were changed and others that were deleted; and
+by live work that was killed and recovered.
+
 The peers' own faults, which the tests avoid here and show one by one in strict expected failures:
 
 libesedb 20260704   a raw long-value chunk that begins with 18..1F is taken for XPRESS
@@ -9,6 +12,7 @@ libesedb 20260704   a raw long-value chunk that begins with 18..1F is taken for 
 dissect 1.1         a raw chunk is taken for packed from the third chunk on, when it begins with 08..3F
                     text loses trailing NULs, dates come as integers, GUIDs as text, a default is not filled in
                     type 18 (UnsignedLongLong) is unknown
+                    rows that are marked deleted, as recovery leaves inserts that it took back, are given
 """
 
 from __future__ import annotations
@@ -22,7 +26,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from engine.build import ASCII, Column, ColumnType, DatabaseBuilder, FormatLevel, Index, Storage
+from engine.build.filled import FILLED_COLUMNS
 from engine.env import Environment
+from engine.instance import Instance
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -127,20 +133,69 @@ LEVELS = {
 }
 
 
-@pytest.fixture(scope="session", params=[4096, 8192, 16384, 32768])
+WAYS = [(way, size) for size in LEVELS for way in ("built", "live", "recovered")]
+
+
+@pytest.fixture(scope="session", params=WAYS, ids=[f"{way}-{size}" for way, size in WAYS])
 def sample(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Sample:
-    """Build the database of one page size, once."""
-    page_size = request.param
+    """Make the database of one page size, in one way, once."""
+    way, page_size = request.param
     path = tmp_path_factory.mktemp("peers") / f"{page_size}.edb"
     source = random.Random(page_size)  # noqa: S311 - repeatable on purpose
     rows = [make_row(source, number) for number in range(1, ROWS + 1)]
     plain = [(number, f"row {number}") for number in range(3000)]
+    if way != "built":
+        make_live(path, page_size, rows, plain, killed=way == "recovered")
+        return Sample(path, rows, plain, COLUMNS)
     with DatabaseBuilder(Environment(), path, page_size=page_size, level=LEVELS[page_size]) as build:
         build.add_table("All", COLUMNS, primary=Index("pk", ("Id",)), secondary=INDEXES, rows=rows)
         build.add_table("Plain", [Column("N", ColumnType.LONG), Column("T", ColumnType.TEXT)], rows=plain)
         build.add_table("Empty", COLUMNS, primary=Index("pk", ("Id",)))
         build.add_filled_table("Filled", 40 * page_size)
     return Sample(path, rows, plain, COLUMNS)
+
+
+def make_live(
+    path: Path, page_size: int, rows: list[dict[str, Any]], plain: list[tuple[Any, ...]], *, killed: bool
+) -> None:
+    """Make the same database by live work; `killed` leaves it to recovery to finish it."""
+    with DatabaseBuilder(Environment(), path, page_size=page_size, level=LEVELS[page_size]):
+        pass
+
+    def instance() -> Instance:
+        params: dict[Any, Any] = {"MaxVerPages": 2000}
+        return Instance(path=path.parent, page_size=page_size, log_file_size=256, params=params)
+
+    running = instance()
+    running.init()
+    session = running.session()
+    session.attach(path)
+    database = session.open(path)
+    table = database.create_table("All", COLUMNS, indexes=[Index("pk", ("Id",), primary=True), *INDEXES])
+    other = make_row(random.Random(1), 0)  # noqa: S311 - repeatable on purpose
+    marks = []
+    for number, row in enumerate(rows):
+        first = other if number % 3 == 0 else row
+        marks.append(table.insert(**{name: value for name, value in first.items() if name != "Id"}))
+    for row, mark in zip(rows[::3], marks[::3], strict=True):
+        table.update(mark, **{name: value for name, value in row.items() if name != "Id"})
+    for _ in range(50):
+        table.delete(table.insert(**{name: value for name, value in other.items() if name != "Id"}))
+    live_plain = database.create_table("Plain", [Column("N", ColumnType.LONG), Column("T", ColumnType.TEXT)])
+    live_plain.insert_many(plain)
+    database.create_table("Empty", COLUMNS, indexes=[Index("pk", ("Id",), primary=True)])
+    filled = database.create_table("Filled", FILLED_COLUMNS, indexes=[Index("Id", ("Id",), primary=True)])
+    filled.insert_many((number, 45292.0, number, bytes(950)) for number in range(1, 201))
+    if killed:
+        session.begin()
+        table.update(marks[1], Text="never committed", LongBinary=bytes(5000))
+        table.delete(marks[0])
+        running.writer.flush()
+        running.abandon()
+        running = instance()
+        running.init()
+        running.session().attach(path)
+    running.term()
 
 
 @pytest.fixture

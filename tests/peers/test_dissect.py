@@ -1,4 +1,4 @@
-"""What the builder writes, read by dissect.database: row for row, value for value."""
+"""What the builder and live work write, read by dissect.database: row for row, value for value."""
 
 from __future__ import annotations
 

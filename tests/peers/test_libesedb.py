@@ -1,4 +1,4 @@
-"""What the builder writes, read by libesedb (pyesedb): row for row, value for value."""
+"""What the builder and live work write, read by libesedb (pyesedb): row for row, value for value."""
 
 from __future__ import annotations
 
