@@ -54,6 +54,7 @@ class Cleanup:
         self._waiting: deque[tuple[TreeRef, bytes, bytes]] = deque()
         self._transaction: Transaction | None = None
         self._next = 0
+        self._busy = False
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -98,11 +99,17 @@ class Cleanup:
     def step(self) -> bool:
         """Do a slice of the work; return whether there may be more."""
         with self._latch:
+            if self._busy:
+                # What cleans up needs room for its own changes: it must not begin to clean up itself.
+                return False
+            self._busy = True
             try:
                 more = self._slice()
             except BaseException:
                 self._close(committed=False)
                 raise
+            finally:
+                self._busy = False
             self._close(committed=True)
             return more
 

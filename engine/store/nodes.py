@@ -38,13 +38,15 @@ _WRITE_LOCK: Final = int(Oper.WRITE_LOCK)
 def insert(session: StoreSession, tree: TreeRef, key: bytes, data: bytes) -> None:
     """Insert a node.  -1605 or -1411 when there is one or may come one, -1069 version store full."""
     trx = session.writable()
-    versions = session.versions
+    versions, unique = session.versions, tree.unique
+    mark = b"" if unique else data
     with session.journal.latch:
         tree.pages.maintain()
-        if conflicts(versions.head(tree, key if tree.unique else (key, data)), trx, _PRE_INSERT):
+        head = versions.head(tree, key if unique else (key, data))
+        if head is not None and conflicts(head, trx, _PRE_INSERT):
             raise _error(Err.KeyDuplicate, tree, "another transaction has the key")
-        size = versions.reserve(trx, key, b"" if tree.unique else data)
-        place = trees.descend(tree, key, b"" if tree.unique else data)
+        size = versions.reserve(trx, key, mark)
+        place = trees.descend(tree, key, mark)
         if place.exact:
             _bring_back(session, trx, tree, place, key, data, size)
             return

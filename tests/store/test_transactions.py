@@ -12,6 +12,7 @@ from engine.errors import Err, EseError
 from engine.files.crash import CrashPolicy
 from engine.format import lr
 from engine.recovery.replay import Replay
+from engine.redo.version import Version, locate
 from engine.store import nodes
 from engine.store.transactions import StoreSession
 from engine.store.versions import Hook, LiveVersion, VersionStore
@@ -20,6 +21,8 @@ from tests.store.world import World, code_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from engine.pages.mutable import MutablePage
+    from engine.redo.store import PageStore
     from engine.types import LgPos
 
 
@@ -169,6 +172,34 @@ def vars_of(version: object) -> tuple[object, ...]:
         "trx_begin0", "before", "delta", "offset", "image_due",
     )  # fmt: skip
     return tuple(getattr(version, name) or None for name in names)
+
+
+def test_a_rollback_that_fails_goes_on_where_it_was(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = world.session(None)
+    session.begin()
+    for number in range(20):
+        world.insert(session, number, number, "n" * 150)
+    session.commit()
+    before = world.rows(session)
+    session.begin()
+    for number in range(20):
+        world.rename(session, number, "m" * 20)
+    left = [25]
+
+    def failing(store: PageStore, version: Version) -> tuple[MutablePage, int]:
+        left[0] -= 1
+        if not left[0]:
+            raise EseError.from_code(Err.DiskIO, "no")
+        return locate(store, version)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("engine.store.transactions.locate", failing)
+        assert code_of(session.rollback) == Err.DiskIO
+    assert session.level == 1
+    assert world.rows(world.session()) == before
+    session.rollback()
+    assert world.rows(session) == before
+    assert world.entries(session) == world.expected_entries(before)
 
 
 # Durability.
@@ -452,6 +483,16 @@ def test_hooks_go_with_their_level(world: World) -> None:
     reader.rollback()
     world.cleanup.run()
     assert told[4:] == ["a cleaned", "d cleaned"]
+
+
+def test_work_of_the_cleanup_does_not_begin_another(world: World) -> None:
+    session, told = world.session(), list[bool]()
+    session.begin()
+    session.hook(Hook(cleaned=lambda _: told.append(world.cleanup.step())))
+    session.commit()
+    world.cleanup.run()
+    assert told == [False]
+    assert world.cleanup.session.level == 0
 
 
 def test_a_session_is_a_slot_in_the_log(world: World) -> None:
