@@ -11,9 +11,9 @@ from engine.errors import Err, EseError
 from engine.format import lr
 from engine.format.node import Extent, SpaceFlags
 from engine.format.page import PageFlags
-from engine.store import extents, space
+from engine.store import extents, space, trees
 from engine.store.create import create_tree, delete_tree
-from engine.store.search import child_of
+from engine.store.search import child_of, descend
 from tests.store.rig import FIRST_PAGES, Rig
 
 if TYPE_CHECKING:
@@ -188,3 +188,42 @@ def test_pages_that_are_not_the_tree_s() -> None:
     with pytest.raises(EseError) as error:
         delete_tree(rig.doer, rig.root)
     assert error.value.code == Err.InvalidParameter
+
+
+def test_a_full_disk_leaves_trees_as_they_were(monkeypatch: pytest.MonkeyPatch) -> None:
+    rig = Rig(extension=1)
+    tree = create_tree(rig.doer, rig.root)
+    rig.trees = [tree]
+    limit = FIRST_PAGES + 20
+    extend = rig.memory.extend
+
+    def limited(pages: int, procid: int) -> tuple[int, int]:
+        if rig.memory.last_page + pages > limit:
+            raise EseError.from_code(Err.OutOfDatabaseSpace)
+        return extend(pages, procid)
+
+    monkeypatch.setattr(rig.memory, "extend", limited)
+    rnd = random.Random(5)  # noqa: S311 - only reproducible
+    content: dict[bytes, bytes] = {}
+    refused: list[int] = []
+    while len(refused) < 50:
+        key, data = rnd.randbytes(8), bytes(rnd.randint(1, 400))
+        try:
+            trees.insert(rig.doer, tree, descend(tree, key), key, data)
+        except EseError as error:
+            refused.append(error.code)
+        else:
+            content[key] = data
+    assert set(refused) == {Err.OutOfDatabaseSpace}
+    assert rig.content(tree) == sorted(content.items())
+    rig.proven()
+    # What becomes free is used again.
+    for key in list(content)[: len(content) // 2]:
+        trees.delete(rig.doer, tree, descend(tree, key))
+        del content[key]
+    while len(content) < 100:
+        key = rnd.randbytes(8)
+        trees.insert(rig.doer, tree, descend(tree, key), key, b"x")
+        content[key] = b"x"
+    assert rig.content(tree) == sorted(content.items())
+    rig.proven()
