@@ -14,10 +14,13 @@ from engine.version import __version__
 
 if TYPE_CHECKING:
     from engine.backup.result import BackupResult
+    from engine.build.schema import Column, Index
     from engine.discover import FoundInstance, FoundState
     from engine.drill import DrillResult
     from engine.errors import Err, EseError, EseWarning, error_string
     from engine.events import Event, EventLog
+    from engine.format.column import ColumnType, Storage
+    from engine.format.key import TextOrder
     from engine.info import checkpoint_info, database_info, log_info
     from engine.instance import Instance, InstanceState, instances
     from engine.instance.recovering import RecoverJob, recover
@@ -37,6 +40,8 @@ __all__ = [
     "AttachResult",
     "BackupOptions",
     "BackupResult",
+    "Column",
+    "ColumnType",
     "Cursor",
     "Database",
     "DrillResult",
@@ -47,6 +52,7 @@ __all__ = [
     "EventLog",
     "FoundInstance",
     "FoundState",
+    "Index",
     "InitOptions",
     "Instance",
     "InstanceState",
@@ -71,8 +77,10 @@ __all__ = [
     "Signature",
     "StopPoint",
     "StopTooEarly",
+    "Storage",
     "Table",
     "TermOptions",
+    "TextOrder",
     "Unreadable",
     "__version__",
     "checkpoint_info",
@@ -91,10 +99,13 @@ __all__ = [
 
 _HOMES = {
     "engine.backup.result": ("BackupResult",),
+    "engine.build.schema": ("Column", "Index"),
     "engine.discover": ("FoundInstance", "FoundState"),
     "engine.drill": ("DrillResult",),
     "engine.errors": ("Err", "EseError", "EseWarning", "error_string"),
     "engine.events": ("Event", "EventLog"),
+    "engine.format.column": ("ColumnType", "Storage"),
+    "engine.format.key": ("TextOrder",),
     "engine.info": ("checkpoint_info", "database_info", "log_info"),
     "engine.instance": ("Instance", "InstanceState", "instances"),
     "engine.params": ("Param", "Parameters"),

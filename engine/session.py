@@ -79,8 +79,8 @@ class Session:
                 os.fspath(path), read_only=read_only, max_pages=max_pages, procid=self.procid
             )
 
-    def create_database(self, path: StrPath, *, overwrite: bool = False, max_pages: int = 0) -> None:
-        """Make a new database at `path` and attach it; `max_pages` limits its size (0: no limit).
+    def create_database(self, path: StrPath, *, overwrite: bool = False, max_pages: int = 0) -> Database:
+        """Make a new database at `path`, attach it and return it; `max_pages` limits its size (0: no limit).
 
         `overwrite` replaces a database that is there and not attached.  -1201 there is one, -505 during a backup,
         -1108 within a transaction, -1217 bad path, -1023 no such folder, -1215 attached by another instance, -1202 by
@@ -89,6 +89,7 @@ class Session:
         """
         with self.entered():
             self._host.create_database(os.fspath(path), self, overwrite=overwrite, max_pages=max_pages)
+        return self.open(path)
 
     def detach(self, path: StrPath | None = None) -> None:
         """Detach a database, or all without a path.  -505 during a backup, -1203 not attached."""
