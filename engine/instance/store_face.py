@@ -6,12 +6,14 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 from engine.errors import Err, EseError
+from engine.instance.statistics import StoreStatistics, statistics
 
 if TYPE_CHECKING:
     from engine.env import Environment
     from engine.files.base import FileSystem
     from engine.instance.keeper import LogKeeper
     from engine.instance.live import LiveStore
+    from engine.params import Parameters
     from engine.store.shared import Shared
 
 
@@ -19,6 +21,7 @@ class StoreFace(ABC):
     """Base of `Instance`; `_live` is None while there is no log."""
 
     env: Environment
+    params: Parameters
     _live: LiveStore | None
     _keeper: LogKeeper | None
 
@@ -32,6 +35,10 @@ class StoreFace(ABC):
         if self._live is None:
             raise EseError.from_code(Err.NotInitialized if self._keeper is None else Err.LoggingDisabled)
         return self._live
+
+    def statistics(self) -> StoreStatistics:
+        """Return what goes on in the store, in numbers; -516 when logging is off, -1029 before init."""
+        return statistics(self.live, self.keeper().checkpoint_position(), self.params.checkpoint_depth_max)
 
     @property
     def file_system(self) -> FileSystem:
