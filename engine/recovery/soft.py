@@ -35,8 +35,9 @@ from engine.recovery.reach import earliest_stop
 from engine.recovery.result import Loss, RecoveryResult
 from engine.recovery.sequence import LogSequence
 from engine.recovery.stop import Lose, StopTooEarly, end_of, segment_time
+from engine.recovery.telling import Telling
 from engine.recovery.undo import UndoResult
-from engine.types import LGPOS_MIN, LgPos, LogTime, Progress, Snp, Snt
+from engine.types import LGPOS_MIN, LgPos, LogTime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -90,6 +91,7 @@ class Recovery:
     checkpoint: Checkpoint | None
     map_databases: Mapping[str, str] = field(default_factory=dict)
     progress: ProgressCallback | None = None
+    telling: Telling = field(init=False)
     places: Finder | None = None
     """Where databases lie; by default what `map_databases`, the log and its folder tell."""
     set_top: int = 0
@@ -115,6 +117,10 @@ class Recovery:
     lost: list[Loss] = field(default_factory=list)
     undone: UndoResult = field(default_factory=lambda: UndoResult(0, 0))
 
+    def __post_init__(self) -> None:
+        """Make ready to tell of the progress."""
+        self.telling = Telling(self.progress)
+
     @property
     def top(self) -> int:
         """The last generation that was replayed."""
@@ -134,7 +140,7 @@ class Recovery:
         if not self.set_top:
             self.events.report(300)
         try:
-            self._tell(Snt.BEGIN, 0)
+            self.telling.begin()
             find = (self.places or Places(self.env.fs, self.stream.folder, self.map_databases)).find
             if limit < start:
                 self._check_limit(limit, find)
@@ -156,7 +162,7 @@ class Recovery:
             if isinstance(error, EseError):
                 if error.code not in _CORRUPT_IN_RESTORE:
                     self.events.report(454, str(error.code))
-                self._tell(Snt.FAIL, 0)
+                self.telling.fail()
             raise
 
     def _plan(self) -> tuple[LgPos, LgPos]:
@@ -189,17 +195,18 @@ class Recovery:
 
     def _follow(self, state: ControlReplay, generations: range, limit: LgPos) -> None:
         sequence = LogSequence(self.stream, self.events, self.set_top)
+        self.telling.through(generations)
         for generation in generations:
             try:
                 with sequence.open(generation) as log:
                     self._replay_log(state, log, sequence, limit)
                     sequence.done(log)
             except EseError as error:
-                if not self._end_before(state, generation, error):
+                if self.telling.stopped or not self._end_before(state, generation, error):
                     raise
                 break
             self.last, self.accumulated = sequence.last, sequence.accumulated
-            self._tell(Snt.PROGRESS, 99 * (generation - generations.start + 1) // len(generations))
+            self.telling.log(generation)
         if self.stream.current is not None and self.stream.current_header is None:
             self._judge_unreadable(state)
 
@@ -212,13 +219,16 @@ class Recovery:
         self._check_created(state, log)
         self._check_whole(log, sequence, limit)
         counted: Counter[type[Record]] = Counter()
-        apply, found = state.apply, None
+        apply, found, segment = state.apply, None, 0
         records = log.records(self.started if first else None, strict=False)
         if limit.generation == generation and limit != end_of(generation):
             records = self._until(records, limit)
         for found in records:
             counted[type(found.record)] += 1
             apply(found, log.header)
+            if found.pos.segment != segment:
+                segment = found.pos.segment
+                self.telling.segment(generation, segment, log.scan().segments)
         if found is not None:
             self.last_record, self.last_end = found.pos, found.end
         self._check_created(state, log)
@@ -443,13 +453,13 @@ class Recovery:
             ended = closing.finish(state, writer, checkpoint, bond)
         except EseError as error:
             self.events.report(454, str(error.code))
-            self._tell(Snt.FAIL, 0)
+            self.telling.fail()
             raise
         finally:
             state.close()
         if not self.set_top:
             self.events.report(302)
-        self._tell(Snt.COMPLETE, 100)
+        self.telling.complete()
         self.undone = closing.undone
         paths = sorted(each.path for each in (*state.finished.values(), *state.attached.values()))
         return self.result(tuple(paths), ended, set_aside=set_aside)
@@ -475,11 +485,3 @@ class Recovery:
         if self.state is None:
             raise EseError.from_code(Err.InvalidParameter, "replay comes first")
         return self.state
-
-    def _tell(self, snt: Snt, done: int) -> None:
-        """Report progress; an answer that says no cancels (only while nothing is written)."""
-        if self.progress is None:
-            return
-        answer = self.progress(Progress(Snp.RESTORE, snt, done, 100, "replay"))
-        if snt in (Snt.BEGIN, Snt.PROGRESS) and (answer is False or (isinstance(answer, int) and answer < 0)):
-            raise EseError.from_code(Err.CallbackFailed if answer is False else int(answer), "cancelled")

@@ -35,7 +35,7 @@ from engine.instance import Instance
 from engine.log.checkpoint_file import read_checkpoint_file
 from engine.log.reader import LogFile
 from engine.log.stream import LogStream
-from engine.types import BkInfo, LgPos, LogTime, Signature
+from engine.types import BkInfo, InitOptions, LgPos, LogTime, Progress, Signature
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -468,7 +468,28 @@ def test_progress_and_its_cancelling(bench: Bench) -> None:
     assert files(bench.disk) == before
     seen: list[tuple[str, int]] = []
     bench.recover(progress=lambda each: seen.append((each.snt.name, each.done)))
-    assert seen == [("BEGIN", 0), ("PROGRESS", 99), ("COMPLETE", 100)]
+    assert (seen[0], seen[-2:]) == (("BEGIN", 0), [("PROGRESS", 99), ("COMPLETE", 100)])
+    percents = [done for snt, done in seen if snt == "PROGRESS"]
+    assert percents == sorted(set(percents))
+
+
+@pytest.mark.parametrize("answer", [False, -501, int(Err.LogReadVerifyFailure)])
+def test_an_answer_that_cancels_is_not_taken_for_damage(bench: Bench, answer: int) -> None:
+    """Not even where the loss of damaged logs was allowed, and the answer is the code of one."""
+    instance = bench.started(A)
+    instance.writer.roll()
+    instance.writer.roll()
+    instance.abandon()
+    before = files(bench.disk)
+    told: list[int] = []
+
+    def progress(each: Progress) -> int | None:
+        told.append(each.done)
+        return answer if each.done > 70 else None
+
+    error = code_of(bench.instance(), progress=progress, options=InitOptions.REPLAY_IGNORE_LOST_LOGS)
+    assert error.code == (answer or Err.CallbackFailed)
+    assert files(bench.disk) == before
 
 
 def test_recovery_can_die_at_every_step_and_begin_again(bench: Bench) -> None:

@@ -333,8 +333,8 @@ def test_callback_begin_progress_complete(made: Made) -> None:
     assert {each.snt for each in told[1:-1]} == {Snt.PROGRESS}
     assert between == sorted(set(between))
     assert between[-1] <= 99
-    # Each database copied and each log replayed.
-    assert len(between) == len(NAMES) + len(logs_of(made.backups))
+    # Each database copied and, of few logs, their segments.
+    assert len(between) >= len(NAMES) + len(logs_of(made.backups))
     assert threads == {threading.get_ident()}
 
 
