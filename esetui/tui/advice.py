@@ -51,6 +51,22 @@ ADVICE: Final[dict[int, Advice]] = {
     ),
     493: Advice("The disk read well only after several tries.", "Look after the disk while it still answers."),
     520: Advice("Logs were kept because not all of them had been copied.", "Run the backup to its end."),
+    544: Advice(
+        "The page is older than its last write: that write never reached the disk, though the disk said so.",
+        "e rebuilds the page from a backup set, or restore the set; look after the disk.",
+    ),
     552: Advice("A log is damaged.", "Make a full backup while the instance is well; look after the disk."),
     619: Advice("The file is a copy from a backup set.", "Restore the set instead of attaching its files."),
+    638: Advice(
+        "A part of the flush map is damaged, so lost writes of its pages cannot be noticed.",
+        "Nothing to do: Windows makes a new map. Look after the disk.",
+    ),
+    639: Advice(
+        "The flush map is older than the database: a write of the map was lost, so its pages are not compared.",
+        "Nothing to do for the database; look after the disk.",
+    ),
+    640: Advice(
+        "The flush map beside the database is not its own any more, so lost writes cannot be noticed.",
+        "Nothing to do: Windows makes a new map at its next start.",
+    ),
 }

@@ -224,6 +224,53 @@ def test_what_begin_refuses(tiny: Callable[..., Any], options: int) -> None:
     assert code_of(lambda: circular.instance.begin_external_backup(incremental=True)) == Err.InvalidBackup
 
 
+def test_codes_of_begin_in_their_order(tiny: Callable[..., Any]) -> None:
+    """Each state answers although what comes behind it would be refused as well; nothing of it leaves an event."""
+    run = tiny(circular_log=True)
+    instance = run.instance
+
+    def failing(code: int) -> Callable[[], None]:
+        def fail() -> None:
+            raise EseError.from_code(code)
+
+        return fail
+
+    checks = {name: getattr(instance, name) for name in ("check_can_backup", "check_log_writable", "check_log_space")}
+    for name in checks:
+        setattr(instance, name, failing(Err.LogDiskFull))
+    states = (Err.ClientRequestToStopJetService, Err.InstanceUnavailable, Err.TermInProgress, Err.RestoreInProgress)
+    for code in (*states, Err.NotInitialized, Err.BackupNotAllowedYet):
+        instance.check_can_backup = failing(code)
+        assert code_of(lambda: ExternalBackup(instance, 0x1001)) == code
+    instance.check_can_backup = checks["check_can_backup"]
+    assert code_of(lambda: ExternalBackup(instance, 0x1001)) == Err.InvalidGrbit
+    instance.check_log_writable = failing(Err.LogWriteFail)
+    assert code_of(lambda: ExternalBackup(instance, BackupOptions.INCREMENTAL)) == Err.LogWriteFail
+    instance.check_log_writable = checks["check_log_writable"]
+    assert code_of(lambda: ExternalBackup(instance, BackupOptions.INCREMENTAL)) == Err.InvalidBackup
+    for code in (Err.LogDiskFull, Err.LogSequenceEnd):
+        instance.check_log_space = failing(code)
+        assert code_of(instance.begin_external_backup) == code
+    instance.check_log_space = checks["check_log_space"]
+    with instance.begin_external_backup():
+        assert code_of(instance.begin_external_backup) == Err.BackupInProgress
+    assert run.ids() == [210, 215]
+
+
+def test_without_logging_there_is_nothing_to_begin(tiny: Callable[..., Any]) -> None:
+    run = tiny(databases=(), recovery=False)
+    assert code_of(run.instance.begin_external_backup) == Err.LoggingDisabled
+
+
+@pytest.mark.parametrize(("code", "removed"), [(Err.CheckpointFileNotFound, True), (Err.CheckpointCorrupt, False)])
+def test_a_full_one_needs_the_checkpoint(tiny: Callable[..., Any], code: int, *, removed: bool) -> None:
+    run = tiny()
+    path = run.folder / "edb.chk"
+    path.unlink() if removed else path.write_bytes(bytes(8192))
+    assert code_of(run.instance.begin_external_backup) == code
+    assert not run.instance.slot.in_progress
+
+
 def test_no_header_update_on_request(tiny: Callable[..., Any]) -> None:
     run = tiny()
     with run.instance.begin_external_backup() as backup:
