@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +12,9 @@ import pytest
 
 from engine.backup.sequence import backup_instance
 from engine.errors import BackupInProgress, Err, EseError
+from engine.files.base import OpenMode
 from engine.files.fault import FaultFileSystem, FaultMode
+from engine.files.oserror import from_os_error
 from engine.files.real import RealFileSystem
 from engine.format.lr import BackupPhase
 from engine.types import BackupOptions, BkInfo, LgPos, Progress, Snt, TermOptions
@@ -18,6 +22,8 @@ from engine.types import BackupOptions, BkInfo, LgPos, Progress, Snt, TermOption
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from engine.files.realfile import RealFile
 
 
 ATOMIC, INCREMENTAL = BackupOptions.ATOMIC, BackupOptions.INCREMENTAL
@@ -256,6 +262,7 @@ def test_r43_attach_detach_and_term_are_refused_meanwhile(tiny: Callable[..., An
             actions: list[Callable[[], object]] = [
                 lambda: session.attach(other),
                 lambda: session.detach(run.database),
+                lambda: session.create_database(run.folder / "new.edb"),
                 lambda: run.instance.term(TermOptions.COMPLETE),
             ]
             for action in actions:
@@ -264,7 +271,8 @@ def test_r43_attach_detach_and_term_are_refused_meanwhile(tiny: Callable[..., An
                 codes.append(caught.value.code)
 
     run.backup(progress=try_all)
-    assert codes == [Err.BackupInProgress] * 3
+    assert codes == [Err.BackupInProgress] * 4
+    assert not (run.folder / "new.edb").exists()
     with run.instance.session() as session:
         session.attach(other)
 
@@ -429,3 +437,37 @@ def test_codes_of_a_full_target(tiny: Callable[..., Any], database: str) -> None
     assert caught.value.code == Err.DiskFull
     assert run.ids()[-2:] == [222, 215]
     assert not list(run.target.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [
+        (errno.EIO, Err.DiskIO),
+        (errno.EACCES, Err.FileAccessDenied),
+        (errno.EROFS, Err.PermissionDenied),
+        (errno.ENOMEM, Err.OutOfMemory),
+        (errno.EDQUOT, Err.DiskFull),
+    ],
+)
+@WAYS
+def test_codes_of_the_system_come_as_they_are(tiny: Callable[..., Any], options: int, number: int, code: int) -> None:
+    """What the target's system refuses is the code of the backup, and leaves everything as it was."""
+    run = prepared(tiny, options)
+    before, logs = tree(run.target), run.logs()
+
+    class Refusing(RealFileSystem):
+        def open(self, path: str, mode: OpenMode = OpenMode.READ) -> RealFile:
+            if mode in {OpenMode.CREATE, OpenMode.CREATE_NEW} and run.target.name in path:
+                raise from_os_error(OSError(number, os.strerror(number)), path, doing="create")
+            return super().open(path, mode)
+
+    object.__setattr__(run.instance.env, "fs", Refusing())
+    with pytest.raises(EseError) as caught:
+        run.backup(options)
+    assert caught.value.code == code
+    assert run.target.name in (caught.value.path or "")
+    object.__setattr__(run.instance.env, "fs", FS)
+    after = tree(run.target)
+    assert after == before or moved_back(after) == moved_back(before)
+    assert set(logs) <= set(run.logs())
+    run.backup(options)
