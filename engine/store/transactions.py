@@ -155,10 +155,10 @@ class StoreSession:
         if self._commit0 is not None and trx.written and not lazy:
             self.journal.wait_durable(self._commit0)
         with self.journal.latch:
-            self._committed(trx)
-        for hook in trx.written:
-            if isinstance(hook, Hook) and hook.committed is not None:
-                hook.committed()
+            for hook in self._committed(trx):
+                # Before anybody can begin, and before the cleanup can come to what follows.
+                if hook.committed is not None:
+                    hook.committed()
         if self.cleanup is not None:
             self.cleanup.wake()
 
@@ -174,15 +174,20 @@ class StoreSession:
             self.journal.note(lr.Commit(self.procid, below))
         self._set_level(below)
 
-    def _committed(self, trx: Transaction) -> None:
-        for version in trx.written:
-            if isinstance(version, LiveVersion) and version.image_due:
-                self._forget_image(version)
+    def _committed(self, trx: Transaction) -> list[Hook]:
+        """Publish the transaction; return its hooks."""
+        hooks: list[Hook] = []
+        for change in trx.written:
+            if isinstance(change, Hook):
+                hooks.append(change)
+            elif change.image_due:
+                self._forget_image(change)
         if trx.written:
             self.versions.publish(trx)
         else:
             self.versions.discard(trx)
         self._end()
+        return hooks
 
     def _end(self) -> None:
         self.level = self._deferred = 0

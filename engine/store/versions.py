@@ -84,7 +84,7 @@ class Hook:
     """Something that goes with a transaction although it is no change of a node; `level` as of a version.
 
     `rolled_back` runs in its turn among the changes that are taken back, `committed` when the outermost level has
-    been committed, `cleaned` when moreover no reader is left that began before.
+    been committed, `cleaned` when moreover no reader is left that began before.  All run with the latch held.
     """
 
     level: int = 0

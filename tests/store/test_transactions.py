@@ -15,7 +15,7 @@ from engine.recovery.replay import Replay
 from engine.redo.version import Version, locate
 from engine.store import nodes
 from engine.store.transactions import StoreSession
-from engine.store.versions import Hook, LiveVersion, VersionStore
+from engine.store.versions import Hook, LiveVersion, Transaction, VersionStore
 from tests.store.world import World, code_of
 
 if TYPE_CHECKING:
@@ -483,6 +483,26 @@ def test_hooks_go_with_their_level(world: World) -> None:
     reader.rollback()
     world.cleanup.run()
     assert told[4:] == ["a cleaned", "d cleaned"]
+
+
+def test_hooks_of_a_commit_run_before_the_cleanup_comes(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    session, told = world.session(), list[str]()
+    publish = world.versions.publish
+
+    def cleaning(trx: Transaction) -> None:
+        publish(trx)
+        other = threading.Thread(target=world.cleanup.run)
+        other.start()
+        other.join(0.1)
+        threads.append(other)
+
+    threads: list[threading.Thread] = []
+    monkeypatch.setattr(world.versions, "publish", cleaning)
+    session.begin()
+    session.hook(Hook(committed=lambda: told.append("committed"), cleaned=lambda _: told.append("cleaned")))
+    session.commit()
+    threads[0].join(10)
+    assert told == ["committed", "cleaned"]
 
 
 def test_work_of_the_cleanup_does_not_begin_another(world: World) -> None:
