@@ -42,6 +42,7 @@ _NOT_A_BODY: Final = int(PageFlags.EMPTY | PageFlags.PRE_INIT)
 _MOST_TAGS: Final = 0x0FFF
 _SURE_LINES: Final = 4000
 """So many lines and the reserved tags are always below the limit."""
+_FEWEST_SHARED: Final = COMPRESSION_THRESHOLD + 1
 _RESERVED_MASK: Final = 0xF000
 _FORMAT_FLAGS: Final = int(PageFlags.NEW_RECORD_FORMAT | PageFlags.NEW_CHECKSUM)
 
@@ -274,9 +275,9 @@ class MutablePage:
     def compress(self, key: bytes) -> tuple[int, bytes]:
         """Return (bytes shared with the prefix, rest) as the key is stored on this page."""
         external = self.external
-        if external and not self.flags & _NEVER_COMPRESSED:
+        if external and key[:_FEWEST_SHARED] == external[:_FEWEST_SHARED] and not self.flags & _NEVER_COMPRESSED:
             shared = len(external) if key.startswith(external) else common_prefix(key, external)
-            if shared > COMPRESSION_THRESHOLD:
+            if shared >= _FEWEST_SHARED:
                 return shared, key[shared:]
         return 0, key
 

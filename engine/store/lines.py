@@ -88,7 +88,11 @@ class Lines:
             keys = self.keys
             self._shared = [
                 0,
-                *(max(common_prefix(one, two) - COMPRESSION_THRESHOLD, 0) for one, two in pairwise(keys)),
+                *(
+                    # Most neighbours that share too little differ in the first bytes.
+                    max(common_prefix(one, two) - COMPRESSION_THRESHOLD, 0) if one[:3] == two[:3] else 0
+                    for one, two in pairwise(keys)
+                ),
             ]
         return self._shared
 
