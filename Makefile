@@ -5,6 +5,7 @@
 #   make bench        the measurements of the README
 #   make fuzz         the parsers against made-up and mutated files, FUZZ_EXAMPLES of each
 #   make crash        fail every I/O operation in turn, and cut the power at every one
+#   make soak         a quarter of an hour of mixed load with backups, SOAK_ARGS="--minutes 5" for less
 #   make screenshots  the pictures of the README, from the real console
 #
 # PYTHON=python3.12 chooses the interpreter, VENV=dir the place of the virtual environment.
@@ -23,7 +24,7 @@ PY := $(BIN)/python
 READY := $(VENV)/.ready
 READY_DEV := $(VENV)/.ready-dev
 
-.PHONY: help demo test lint types layers unit bench fuzz crash screenshots build clean
+.PHONY: help demo test lint types layers unit bench fuzz crash soak screenshots build clean
 help:
 	@sed -n 's/^#   //p' Makefile
 
@@ -66,6 +67,9 @@ fuzz: $(READY_DEV)
 
 crash: $(READY_DEV)
 	CRASH_ALL=1 $(PY) -m pytest -n $(WORKERS) -o timeout=7200 tests/faults $(PYTEST_ARGS)
+
+soak: $(READY_DEV)
+	$(PY) benchmarks/soak.py $(SOAK_ARGS)
 
 screenshots: $(READY_DEV)
 	$(PY) -m screenshots
