@@ -26,7 +26,7 @@ from engine.recovery.looking import folder_and_database, look
 from engine.recovery.places import Places
 from engine.recovery.plan_end import PlannedEnd, PlannedFormat, log_formats, plan_end
 from engine.recovery.reach import earliest_stop
-from engine.recovery.stop import Lose, StopTooEarly, end_of
+from engine.recovery.stop import Lose, StopTooEarly, end_of, through_recovery
 from engine.types import LGPOS_MIN, LgPos
 
 if TYPE_CHECKING:
@@ -243,7 +243,8 @@ class _Planner:
 
     def _find_limit(self, stop: StopPoint) -> None:
         try:
-            self._limit, self._because = stop.limit(self._stream), f"the stop at {stop}"
+            self._limit = through_recovery(self._stream, stop.limit(self._stream))
+            self._because = f"the stop at {stop}"
         except EseError as error:
             self._refusals.append(Refusal(error.code, error.message, error.path))
 

@@ -22,7 +22,7 @@ from engine.events import EventLog
 from engine.files.base import OpenMode
 from engine.format.attachinfo import AttachInfo
 from engine.format.dbheader import HeaderRead, HeaderSource
-from engine.format.lr import NOP, NOP2, RecoveryQuit, RecoveryQuit2, RecoveryUndo, RecoveryUndo2
+from engine.format.lr import NOP, NOP2
 from engine.header_changes import generation_range
 from engine.header_file import first_to_write, write_header
 from engine.log.paths import join
@@ -34,7 +34,7 @@ from engine.recovery.places import Places
 from engine.recovery.reach import earliest_stop
 from engine.recovery.result import Loss, RecoveryResult
 from engine.recovery.sequence import LogSequence
-from engine.recovery.stop import Lose, StopTooEarly, end_of, segment_time
+from engine.recovery.stop import Lose, StopTooEarly, end_of, segment_time, through_recovery
 from engine.recovery.telling import Telling
 from engine.recovery.undo import UndoResult
 from engine.types import LGPOS_MIN, LgPos, LogTime
@@ -176,7 +176,9 @@ class Recovery:
                 Err.MissingLogFile, "the log of the checkpoint", path=path, generation=start.generation, event_id=455
             )
         self.started = start
-        limit = end_of(max(present)) if self.stop is None else self.stop.limit(self.stream)
+        limit = end_of(max(present))
+        if self.stop is not None:
+            limit = through_recovery(self.stream, self.stop.limit(self.stream))
         unreadable = self.stream.current is not None and self.stream.current_header is None
         if limit.generation < max(present) or (unreadable and self.stop is not None):
             self.limit = limit
@@ -253,27 +255,11 @@ class Recovery:
             sequence.refuse_corrupt(log)
 
     def _until(self, records: Iterator[LogRecord], limit: LgPos) -> Iterator[LogRecord]:
-        """Yield the records up to the limit, and note whether more follow.
-
-        A recovery that was begun at this very point belongs to it: what it undid leads to the same state.
-        """
-        fillers: list[LogRecord] = []
-        undoing = False
+        """Yield the records up to the limit, and note whether more follow."""
         for each in records:
-            if each.pos <= limit or undoing:
+            if each.pos <= limit:
                 yield each
-                if undoing:
-                    limit, undoing = each.pos, not isinstance(each.record, RecoveryQuit | RecoveryQuit2)
-                    self.limit = None if self.limit is None else limit
-            elif isinstance(each.record, NOP | NOP2):
-                fillers.append(each)
-            elif isinstance(each.record, RecoveryUndo | RecoveryUndo2):
-                yield from fillers
-                yield each
-                fillers, undoing = [], True
-                limit = each.pos
-                self.limit = None if self.limit is None else limit
-            else:
+            elif not isinstance(each.record, NOP | NOP2):
                 self.limit = limit
                 return
 

@@ -19,6 +19,7 @@ from enum import Flag, auto
 from typing import TYPE_CHECKING, Any, Final
 
 from engine.errors import Err, EseError, InconsistentError, error_string
+from engine.format.lr import LrType
 from engine.format.segment import SegmentHeader, file_offset
 from engine.types import LgPos, LogTime
 
@@ -30,6 +31,16 @@ if TYPE_CHECKING:
 
 _LAST: Final = 0xFFFF
 """Segment and offset behind every record of a generation."""
+_FILLERS: Final = frozenset((LrType.NOP, LrType.NOP2))
+_BEGINS_RECOVERY: Final = frozenset(
+    (LrType.RecoveryUndo, LrType.RecoveryUndo2, LrType.RecoveryQuit, LrType.RecoveryQuit2)
+)
+_EMPTY_RUN: Final = frozenset((LrType.Init, LrType.Init2))
+_OF_RECOVERY: Final = (
+    _BEGINS_RECOVERY
+    | _EMPTY_RUN
+    | {LrType.Undo, LrType.UndoInfo, LrType.Rollback, LrType.MacroAbort, LrType.ShutDownMark, LrType.Term, LrType.Term2}
+)
 
 
 def end_of(generation: int) -> LgPos:
@@ -157,6 +168,29 @@ def _later(found: LogTime, time: datetime) -> bool:
     """Say whether a time of the log is behind `time`; one that is not set tells nothing."""
     when = found.to_datetime()
     return when is not None and when > time
+
+
+def through_recovery(stream: LogStream, limit: LgPos) -> LgPos:
+    """Return the limit behind a recovery that was done at this very point, and behind runs that did nothing.
+
+    What a recovery undoes there leads to the state that the stop asks for.  So a recovery to a stop that died, or was
+    done already, can be done again.
+    """
+    found, began = limit, False
+    for generation in range(limit.generation, max(stream.generations, default=0) + 1):
+        try:
+            with stream.open(generation) as log:
+                for each in log.records(limit if generation == limit.generation else None, strict=False):
+                    kind = each.record.type
+                    if each.pos <= limit or kind in _FILLERS:
+                        continue
+                    if kind not in (_OF_RECOVERY if began else _BEGINS_RECOVERY):
+                        return found
+                    # Within an empty run there is no place to end: it has none of its own.
+                    began, found = True, each.pos if kind not in _EMPTY_RUN else found
+        except EseError:
+            return found
+    return found
 
 
 def segment_time(stream: LogStream, position: LgPos) -> LogTime:
