@@ -29,6 +29,7 @@ from engine.log.rollover import finish_rollover
 from engine.log.stream import LogStream
 from engine.log.tail import Tail, read_tail
 from engine.params import EFV_ALLOW_HIGHER_PERSISTED, EFV_ENGINE_DEFAULT, EFV_PERSISTED
+from engine.recovery.looking import check_within
 from engine.types import LgPos
 
 if TYPE_CHECKING:
@@ -166,7 +167,7 @@ def look_at_stream(
         tail=tail,
         current=None if found.current is None else name_of(found.current),
         quit_position=quit_position,
-        checkpoint=read_checkpoint(env, events, join(folders.system, checkpoint_name(env, folders, names)), header),
+        checkpoint=read_checkpoint(env, events, folders, found, names),
     )
 
 
@@ -205,10 +206,14 @@ def finish_interrupted_rollover(env: Environment, found: LogStream, names: LogNa
     return LogStream.find(env.fs, found.folder, names.base) or found
 
 
-def read_checkpoint(env: Environment, events: EventLog, path: str, header: LogHeader) -> CheckpointRead | None:
-    """Read the checkpoint; without a right one recovery starts at the lowest log."""
+def read_checkpoint(
+    env: Environment, events: EventLog, folders: Folders, stream: LogStream, names: LogNames
+) -> CheckpointRead | None:
+    """Read the checkpoint of a stream; without a right one recovery starts at the lowest log."""
+    path = join(folders.system, checkpoint_name(env, folders, names))
     try:
-        read = read_checkpoint_file(env.fs, path, signature=header.signature)
+        read = read_checkpoint_file(env.fs, path, signature=stream.signature)
+        check_within(stream, read.checkpoint, path)
     except EseError as error:
         if error.code in (Err.CheckpointFileNotFound, Err.CheckpointCorrupt, Err.BadCheckpointSignature):
             return None

@@ -20,7 +20,6 @@ from engine.instance.opening import (
     Opened,
     check_log_size,
     checkpoint_file,
-    checkpoint_name,
     dbms_param,
     find_names,
     finish_interrupted_rollover,
@@ -202,7 +201,7 @@ class Starter:
             # No log can be read: that is an error with or without a stop.
             return open_stream(env, events, params, folders, found, names), None, ()
         header.check(LogHeaderExpectation(page_size=params.database_page_size), found.folder)
-        checkpoint = read_checkpoint(env, events, join(folders.system, checkpoint_name(env, folders, names)), header)
+        checkpoint = read_checkpoint(env, events, folders, found, names)
         recovery = self._recovery(found, checkpoint)
         recovery.replay()
         self._resources.callback(recovery.replayed_state().close)

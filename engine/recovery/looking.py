@@ -76,9 +76,29 @@ def look(fs: FileSystem, folder: str, *, base: str | None = None, system_folder:
         if system_folder is not None:
             path = join(system_folder, stream.names.checkpoint)
         checkpoint = read_checkpoint_file(fs, path, signature=stream.signature)
+        check_within(stream, checkpoint.checkpoint, path)
     except EseError as error:
-        problem = error
+        checkpoint, problem = None, error
     return Looked(stream, checkpoint, problem, _quit_position(stream))
+
+
+def check_within(stream: LogStream, checkpoint: Checkpoint, path: str) -> None:
+    """Raise -533 for a checkpoint behind the end of the last log: it is of a later time than the logs.
+
+    A replay from there would pass over everything.
+    """
+    position = checkpoint.checkpoint
+    if position.generation != max(stream.generations, default=0) or position.segment <= 1:
+        return
+    try:
+        with stream.open(position.generation) as log:
+            last = log.scan().last_valid_segment
+    except EseError:
+        # What is wrong with the log is told when it is looked at for itself.
+        return
+    if position.segment > last:
+        detail = f"it points to {position}, the log ends in segment {last}"
+        raise EseError.from_code(Err.CheckpointCorrupt, detail, path=path, generation=position.generation)
 
 
 def first_attachments(header: LogHeader, checkpoint: Checkpoint | None, start: LgPos) -> tuple[AttachInfo, ...]:
