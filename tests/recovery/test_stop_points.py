@@ -16,9 +16,10 @@ from engine.env import Environment
 from engine.errors import Err, EseError
 from engine.files.real import RealFileSystem
 from engine.format import lr
-from engine.format.segment import SegmentHeader
+from engine.format.segment import SegmentHeader, build_partial_segment
 from engine.info import database_info
 from engine.instance import Instance
+from engine.log.reader import LogFile
 from engine.log.stream import LogStream
 from engine.recovery.looking import look
 from engine.recovery.memory import open_recovered
@@ -224,8 +225,6 @@ def test_a_log_torn_at_the_stop_gives_the_same(oracle: Callable[[str], Path], tm
 
 def tear(path: Path, end: LgPos) -> None:
     """Make zeros of a log from `end` on, segment checksum put right."""
-    from engine.format.segment import build_partial_segment  # noqa: PLC0415
-
     data = bytearray(path.read_bytes())
     at = end.segment * 4096
     started = SegmentHeader.unpack(data, at).started
@@ -237,8 +236,6 @@ def tear(path: Path, end: LgPos) -> None:
 
 
 def records_of_log(path: Path) -> list[LogRecord]:
-    from engine.log.reader import LogFile  # noqa: PLC0415
-
     with LogFile.open(RealFileSystem(), str(path)) as log:
         return list(log.records())
 
