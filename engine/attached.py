@@ -90,6 +90,9 @@ class AttachedDatabase:
     @property
     def header(self) -> DatabaseHeader:
         """The header in memory, as it is now."""
+        if self.counters is not None:
+            with self._lock:
+                self._count()
         return self._header
 
     @property
@@ -147,8 +150,10 @@ class AttachedDatabase:
             self.update_header(lgpos_last_resize=position)
 
     def _count(self) -> None:
-        counters = self.counters
-        if counters is not None:
+        counters, header = self.counters, self._header
+        if counters is not None and (
+            counters.dbtime_last > header.dbtime_dirtied or counters.objid_last > header.objid_last
+        ):
             self._header = self._header.replace(
                 dbtime_dirtied=max(counters.dbtime_last, self._header.dbtime_dirtied),
                 objid_last=max(counters.objid_last, self._header.objid_last),

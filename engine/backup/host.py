@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
 
     from engine.backup.slot import BackupSlot
     from engine.env import Environment
@@ -55,6 +56,10 @@ class AttachedDatabase(Protocol):
     @property
     def last_owned_page(self) -> int:
         """Last page of the logical size (1-based); pages grown ahead beyond it are not copied."""
+
+    @property
+    def reading(self) -> AbstractContextManager[object]:
+        """Held while a piece of the file is read: meanwhile no page is written."""
 
     def change_header(self, change: Callable[[DatabaseHeader], DatabaseHeader]) -> None:
         """Replace the header in memory by `change(header)`, atomically against a rollover that updates it too."""

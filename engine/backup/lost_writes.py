@@ -19,6 +19,8 @@ from engine.flush_map import FlushMap, page_marks
 from engine.format.page import page_offset
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from engine.backup.host import AttachedDatabase, BackupHost
     from engine.events import EventLog
     from engine.flush_map import Distrust, LostWrite
@@ -43,8 +45,19 @@ class LostFlushDetection(IntFlag):
 class LostWriteCheck:
     """The comparison for one database; `warnings` gets 544 once if a page was copied in spite of it."""
 
-    def __init__(self, flush_map: FlushMap, events: EventLog, warnings: list[int], *, path: str, fail: bool) -> None:
+    def __init__(
+        self,
+        flush_map: FlushMap,
+        events: EventLog,
+        warnings: list[int],
+        *,
+        path: str,
+        fail: bool,
+        believed: Callable[[], bool],
+    ) -> None:
+        """`believed`: whether the map still speaks of the pages; no longer once the first of them was written."""
         self._map = flush_map
+        self._believed = believed
         self._events = events
         self._warnings = warnings
         self._path = path
@@ -52,6 +65,8 @@ class LostWriteCheck:
 
     def look(self, view: memoryview, page_size: int, result: PageBatchResult) -> None:
         """Compare the pages in `view`, all right by their checksums; -1119 for the first that contradicts the map."""
+        if not self._believed():
+            return
         compared = self._map.compare(page_marks(view, page_size, result))
         for each in compared.distrusted:
             self._report_distrust(each)
@@ -107,4 +122,8 @@ def lost_write_check(host: BackupHost, database: AttachedDatabase, warnings: lis
     if flush_map is None:
         return None
     fail = not wanted & LostFlushDetection.FAIL_ON_RUNTIME_ONLY
-    return LostWriteCheck(flush_map, host.events, warnings, path=database.path, fail=fail)
+
+    def believed() -> bool:
+        return bool(database.header.sign_flush_map_hdr_flush)
+
+    return LostWriteCheck(flush_map, host.events, warnings, path=database.path, fail=fail, believed=believed)

@@ -15,6 +15,7 @@ Source: jet-api reference R19, R29, R30; log reference 7.6; database reference 1
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -26,6 +27,7 @@ from engine.monitor import Cell
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from engine.backup.lost_writes import LostWriteCheck
     from engine.env import Environment
@@ -71,8 +73,11 @@ class DatabaseSource:
         trailer: Callable[[], bytes],
         watch: CopyWatch,
         lost_writes: LostWriteCheck | None = None,
+        guard: AbstractContextManager[object] | None = None,
     ) -> None:
+        """`guard` is held while a piece is read: meanwhile no page of the file is written."""
         self._file = file
+        self._guard = nullcontext() if guard is None else guard
         self._lost_writes = lost_writes
         self._header_page = header_page
         self._trailer = trailer
@@ -151,7 +156,8 @@ class DatabaseSource:
 
     def _read_once(self, view: memoryview, first: int) -> None:
         offset = (first + 1) * self.page_size
-        count = self._file.read_into_at(offset, view)
+        with self._guard:
+            count = self._file.read_into_at(offset, view)
         if count < len(view):
             raise EseError.from_code(
                 Err.FileIOBeyondEOF,

@@ -211,7 +211,7 @@ class StreamingBackup:
             return self._trailer(database, info)
 
         lost = lost_write_check(host, database, self.warnings)
-        source = DatabaseSource(file, header.pack(), last_page, trailer, self.watch, lost)
+        source = DatabaseSource(file, header.pack(), last_page, trailer, self.watch, lost, database.reading)
         copy = DatabaseCopy(database, source, info)
         try:
             size = size_text(source.total)
