@@ -7,8 +7,8 @@ The order is what makes a crash at any point harmless:
     3  with circular logging: logs that lie more than two below the checkpoint
 
 The checkpoint is the first byte of a generation, at most the one before the newest, and not behind anything that
-recovery needs: the beginning of a transaction whose end is not on the disk, or of the one that first changed a page
-that is not written.  While a detach is between its record and its header the checkpoint stays where it is: recovery
+recovery needs: the beginning of a transaction whose end is not on the disk, or of any that changed a page which
+is not written.  While a detach is between its record and its header the checkpoint stays where it is: recovery
 must see that record.
 Source: log reference 1.10, 1.11, 5.1-5.3; jet-api reference R34.
 """

@@ -1,8 +1,8 @@
 """The pages of an attached database while it is live: what is in memory is ahead of the file.
 
 A `StorePages` is the `engine.redo.store.PageStore` that live records are applied to.  It keeps for each changed page
-where the transaction began that changed it first (recovery would have to start there: the checkpoint stays before
-it) and which record changed it last (that one must be on the disk before the page is).
+where the oldest of the transactions began that have changed it (recovery would have to start there: the checkpoint
+stays before it) and which record changed it last (that one must be on the disk before the page is).
 
 Pages leave memory only in `maintain`, never while an operation loads others: a page that an operation has in its hand
 stays the page that counts.  All databases of an instance share one `PagePool`, whose limit is the size of the cache.
@@ -65,7 +65,7 @@ class BeforeImage(Protocol):
 
 
 class _Dirty:
-    """A changed page: where its first change's transaction began, and its last change."""
+    """A changed page: where the oldest transaction began that has changed it, and its last change."""
 
     __slots__ = ("first", "last")
 
@@ -174,6 +174,9 @@ class StorePages:
             self._dirty[page.pgno] = _Dirty(self._begin0, self._position)
         else:
             mark.last = self._position
+            if self._begin0 < mark.first:
+                # Recovery applies what a transaction logged only when it has seen its beginning.
+                mark.first = self._begin0
 
     def mismatch(self, pgno: int, error: EseError) -> None:  # noqa: ARG002 - a page store's method
         """Raise: live records fit their pages."""

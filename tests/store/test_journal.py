@@ -210,3 +210,20 @@ def test_flushes_and_crashes_of_every_kind(new_live: Callable[..., Live], policy
     live.end()
     assert values(live) == expected
     assert live.findings() == []
+
+
+def test_an_older_transaction_that_changes_a_page_later_holds_the_checkpoint_too(new_live: Callable[..., Live]) -> None:
+    """Recovery leaves out what a transaction logged whose beginning it has not seen."""
+    live = new_live(3)
+    keeper, log = live.instance.keeper(), live.journal.writer
+    older = Writer(live, 4, procid=5)
+    log.roll()
+    younger = Writer(live, 8, procid=6)
+    younger.replace(0, 70)
+    older.replace(1, 71)
+    older.commit()
+    younger.commit()
+    log.roll()
+    log.roll()
+    assert keeper.checkpoint_position() == LgPos(1, 1, 0)
+    assert values(ended(live)) == [70, 71, 2]
