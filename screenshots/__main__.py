@@ -14,19 +14,26 @@ import asyncio
 import re
 import shutil
 import sys
+import tempfile
 import time
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine.discover import discover
+from engine.errors import EseError
 from engine.files.realfile import RealFile
+from engine.table import open_database
+from engine.types import TermOptions
 from esetui.demo import Demo, create_demo
 from esetui.jobs import JobKind
+from esetui.service import Running
 from esetui.tui.app import Console
 from esetui.tui.control import Control
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 
     from textual.pilot import Pilot
 
@@ -78,6 +85,19 @@ class Stage:
         await self.press("enter")
         await self.until(lambda: bool(self.app.control.board.snapshot().jobs))
         await self.idle()
+
+    async def open(self, instance: str, key: str, *, database: str = "") -> None:
+        """Press a key with the cursor on an instance, or on one of its databases."""
+        rows = self.app.main.instances
+        for at in range(rows.count()):
+            row = rows.row(at)
+            if row.instance.name == instance and (row.database.name if row.database else "") == database:
+                rows.move_to(at)
+        rows.focus()
+        await self.pilot.pause(0.1)
+        await self.press(key)
+        await self.until(lambda: self.app.screen is not self.app.main)
+        await self.pilot.pause(0.3)
 
     def save(self, name: str) -> None:
         """Write what is shown."""
@@ -190,6 +210,85 @@ async def damage(demo: Demo, size: tuple[int, int]) -> None:
         path.write_bytes(whole)
 
 
+async def browse(demo: Demo, size: tuple[int, int]) -> None:
+    """Show the rows of a table, somewhere in the middle."""
+    async with console(demo, size) as stage:
+        await stage.open("tickets", "w")
+        await stage.until(lambda: stage.app.screen.session.status.total is not None)
+        await stage.press("2", *["pagedown"] * 4, *["right"] * 2)
+        await stage.pilot.pause(0.5)
+        stage.save(name_of("browse", size))
+
+
+async def check(demo: Demo, size: tuple[int, int]) -> None:
+    """Show what an integrity check finds in a database with a ruined page."""
+    path = Path(demo.instances[0]) / "dhcp.mdb"
+    whole = path.read_bytes()
+    with open_database(path) as database:
+        page = next(islice(database["AuditLog"].tree.leaves(), 3, 4)).pgno
+    bad = bytearray(whole)
+    ruined = (page + 1) * _PAGE
+    bad[ruined + 1000 : ruined + 1100] = bytes(range(100))
+    path.write_bytes(bad)
+    try:
+        async with console(demo, size) as stage:
+            await stage.open("dhcp", "c", database="dhcp.mdb")
+            await stage.idle()
+            stage.save(name_of("check", size))
+    finally:
+        path.write_bytes(whole)
+
+
+async def restore(demo: Demo, size: tuple[int, int]) -> None:
+    """Show the points in time that a chain of backups and the live logs reach."""
+    async with console(demo, size) as stage:
+        for kind in (JobKind.FULL, JobKind.INCREMENTAL, JobKind.INCREMENTAL):
+            stage.app.control.backup(stage.app.control.overview.instances[0], kind, demo.backup)
+            await stage.idle()
+        await stage.open("dhcp", "r")
+        await stage.until(lambda: stage.app.screen.plan is not None)
+        await stage.press("2")
+        await stage.pilot.pause(0.3)
+        stage.save(name_of("restore", size))
+
+
+async def plan(demo: Demo, size: tuple[int, int]) -> None:
+    """Show the plan of a recovery after a crash, and the recovered copy."""
+    with crashed(demo.instances[1]):
+        async with console(demo, size) as stage:
+            await stage.open("tickets", "p")
+            await stage.until(lambda: stage.app.screen.plan is not None)
+            await stage.pilot.pause(0.3)
+            stage.save(name_of("plan", size))
+            await stage.press("X")
+            await stage.until(lambda: bool(stage.app.control.board.snapshot().jobs))
+            await stage.idle()
+            stage.save(name_of("recovered", size))
+
+
+@contextmanager
+def crashed(folder: str) -> Iterator[None]:
+    """Let the sample's second instance work, and end without being shut down; afterwards it is as it was."""
+    kept = f"{tempfile.mkdtemp()}/kept"
+    shutil.copytree(folder, kept)
+    (found,) = [each for each in discover(folder) if each.has_log]
+    run = Running(found)
+    instance = run.start()
+    with instance.session() as session:
+        tickets = session.open(f"{folder}/tickets.edb")["Tickets"]
+        for number in range(400):
+            with session.transaction():
+                tickets.insert(Subject=f"Ticket {5000 + number}: the lift is stuck again", Body="Between floors. " * 20)
+    with suppress(EseError):
+        instance.term(TermOptions.DIRTY)
+    try:
+        yield
+    finally:
+        shutil.rmtree(folder)
+        shutil.rmtree(f"{folder}.recovered", ignore_errors=True)
+        shutil.move(kept, folder)
+
+
 SCENES: dict[
     str, tuple[Callable[[Demo, tuple[int, int]], Coroutine[object, object, None]], tuple[tuple[int, int], ...]]
 ] = {
@@ -199,6 +298,10 @@ SCENES: dict[
     "verify": (damage, (SMALL, LARGE)),
     "backup": (backup, (SMALL, LARGE)),
     "chain": (chain, (SMALL, LARGE)),
+    "browse": (browse, (SMALL, LARGE)),
+    "check": (check, (SMALL, LARGE)),
+    "restore": (restore, (SMALL, LARGE)),
+    "plan": (plan, (SMALL, LARGE)),
 }
 """In the order in which they are made: the later ones need what the earlier ones left."""
 

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from engine.info import database_info
+from esetui.cli.stops import parse_stop
 from esetui.jobs import JobKind, JobState
+from esetui.tui.recovery.until import parse_until, until_option
 from esetui.tui.screens.browse import BrowseScreen
 from esetui.tui.screens.plan import PlanScreen
 from tests.recovery.oracle_files import writable_copy
@@ -135,3 +137,45 @@ async def test_a_clean_instance_has_nothing_to_recover(console: Open, demo: Demo
         await stage.sees("The last run ended well: there is nothing to recover", "$ esetui plan", "(P In place)")
         await stage.press("X")
         assert not stage.control.board.snapshot().jobs
+
+
+@pytest.mark.oracle
+async def test_a_stop_point_is_planned_and_kept_to(console: Open, demo: Demo, evidence: Path) -> None:
+    async with console(demo, LARGE, str(evidence)) as stage:
+        await plan(stage)
+        screen = stage.app.screen
+        screen.query_one("#until").value = "nonsense"
+        await stage.sees("nonsense is no generation")
+        screen.query_one("#until").value = "5"
+        await stage.sees("Recovery would be refused", "cannot go back to", "may stop")
+        assert screen.query_one("#recover").disabled
+        screen.query_one("#until").value = "6"
+        await stage.sees("All that recovery needs", "the stop at generation 0x6", "put away", "--until-generation 6")
+        await stage.press("X")
+        await stage.sees("✓ redo 6/6", "✓ clean", "1 log behind it put away")
+    assert database_info(evidence.with_name("evidence.recovered") / "a.edb").clean
+
+
+@pytest.mark.parametrize(
+    ("text", "option"),
+    [
+        ("", ""),
+        ("1f", " --until-generation 1F"),
+        ("0x1F", " --until-generation 1F"),
+        ("1F:12:0", " --until-position 1F:12:0"),
+        ("2026-11-28 13:35+00:00", " --until-time 2026-11-28T13:35:00+00:00"),
+    ],
+)
+def test_what_is_typed_is_the_option_of_the_command(text: str, option: str) -> None:
+    stop, problem = parse_until(text)
+    assert problem == ""
+    assert until_option(stop) == option
+    if stop is not None:
+        _, name, value = option.split(" ")
+        named = dict.fromkeys(("--until-generation", "--until-position", "--until-time")) | {name: value}
+        assert parse_stop(*named.values()) == stop
+
+
+def test_what_is_no_stop_point_says_so() -> None:
+    assert parse_until("yesterday")[1].startswith("yesterday is no generation")
+    assert parse_until("0")[1]

@@ -78,7 +78,7 @@ async def test_an_earlier_point_in_time_is_a_stop(console: Open, demo: Demo) -> 
         assert [each.generation for each in screen.timeline.points] == [1, 2, 3]
         await stage.press("2", "up")
         await stage.until(lambda: screen.timeline.chosen.generation == 2, "the point is chosen")
-        assert screen.command().endswith(".restored --until-generation 0x2")
+        assert screen.command().endswith(".restored --until-generation 2")
         await stage.press("r")
         await stage.sees("✓ copy and redo 2/2", "✓ clean")
     assert database_info(Path(f"{demo.backup}.restored") / "dhcp.mdb").clean

@@ -13,6 +13,7 @@ from esetui.tui.screens.dialogs import ChoiceDialog
 
 if TYPE_CHECKING:
     from engine.recovery.memory import Recovered
+    from engine.recovery.stop import StopPoint
     from esetui.tui.model import InstanceView
 
 
@@ -45,7 +46,7 @@ class BrowsingActs(Acts):
             if answer == "replay":
                 self.browse_replayed(database.path, view)
             elif answer == "as-is":
-                self.open_browser(database.path, "as it is on disk, not recovered")
+                self.open_browser(database.path, "as on disk")
 
         text = (
             f"{database.name} was not shut down cleanly: its last changes are in the log only. They can be replayed in "
@@ -54,18 +55,18 @@ class BrowsingActs(Acts):
         answers = [("replay", "Replay in memory"), ("as-is", "As it is on disk")]
         self.push_screen(ChoiceDialog(f"Browse {database.name}", text, answers), go)
 
-    def browse_replayed(self, path: str, view: InstanceView | None) -> None:
-        """Recover in memory, in a job, and look into the result."""
+    def browse_replayed(self, path: str, view: InstanceView | None, stop: StopPoint | None = None) -> None:
+        """Recover in memory, in a job, to `stop` or the end, and look into the result."""
         from esetui.tui.doing.reading import replay  # noqa: PLC0415 - only when asked for
 
         # Posted, not called: the job does not wait for the screen.
-        replay(self.control, path, view, lambda recovered: self.post_message(Replayed(recovered, path)))
+        replay(self.control, path, view, lambda recovered: self.post_message(Replayed(recovered, path)), stop=stop)
         self.main.focus_pane("backup-pane")
 
     def on_replayed(self, event: Replayed) -> None:
         """Open the browser on the pages of the recovery."""
         database = event.recovered.database(event.path)
-        note = f"recovered in memory: {words.plural(database.replayed, 'page')} differ"
+        note = f"recovered, {words.plural(database.replayed, 'page')}"
         self.open_browser(event.path, note, recovered=event.recovered)
 
     def open_browser(self, path: str, note: str, *, recovered: Recovered | None = None) -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from engine.monitor import Monitor
     from engine.recovery.memory import Recovered
+    from engine.recovery.stop import StopPoint
     from engine.table import Table
     from engine.types import Progress
     from esetui.jobs import Job
@@ -33,7 +34,14 @@ _LOOK = 256
 """Rows between two looks at whether to stop."""
 
 
-def replay(control: Control, path: str, view: InstanceView | None, ready: Callable[[Recovered], object]) -> Job:
+def replay(
+    control: Control,
+    path: str,
+    view: InstanceView | None,
+    ready: Callable[[Recovered], object],
+    *,
+    stop: StopPoint | None = None,
+) -> Job:
     """Recover the database at `path` in memory, in a job; `ready` gets the pages in the job's thread and owns them."""
 
     def work(monitor: Monitor) -> str:
@@ -44,7 +52,9 @@ def replay(control: Control, path: str, view: InstanceView | None, ready: Callab
             monitor.bytes_total, monitor.bytes_done = step.total, step.done
             return not monitor.cancel_requested
 
-        recovered = open_recovered(path, env=Environment(fs=control.fs), progress=progress)
+        # The logs need not lie beside the database.
+        logs = None if view is None or not view.logs.high else view.folder
+        recovered = open_recovered(path, logs=logs, env=Environment(fs=control.fs), progress=progress, stop=stop)
         for event in recovered.events:
             control.feed.add_event(event)
         ready(recovered)

@@ -13,11 +13,13 @@ from esetui.jobs import JobKind
 from esetui.tui import words
 from esetui.tui.model import Level
 from esetui.tui.recovery.stages import Stages
+from esetui.tui.recovery.until import until_option
 
 if TYPE_CHECKING:
     from engine.events import Event
     from engine.monitor import Monitor
     from engine.recovery.plan import RecoveryPlan
+    from engine.recovery.stop import StopPoint
     from engine.types import Progress
     from esetui.jobs import Job
     from esetui.tui.control import Control
@@ -26,15 +28,19 @@ if TYPE_CHECKING:
 _WARNING = 1
 
 
-def recover_command(plan: RecoveryPlan, into: str | None) -> str:
+def recover_command(plan: RecoveryPlan, into: str | None, stop: StopPoint | None) -> str:
     """Return the command that does the same."""
     if into is None:
-        return command_line(BY_ID["recover_in_place"], {"instance": plan.folder}) or ""
-    return command_line(BY_ID["recover"], {"instance": plan.folder, "target": into}) or ""
+        line = command_line(BY_ID["recover_in_place"], {"instance": plan.folder}) or ""
+    else:
+        line = command_line(BY_ID["recover"], {"instance": plan.folder, "target": into}) or ""
+    return line + until_option(stop)
 
 
-def recover_job(control: Control, plan: RecoveryPlan, view: InstanceView, into: str | None) -> tuple[Job, Stages]:
-    """Recover an instance, with `into` a copy of it there; returns the job and where it is."""
+def recover_job(
+    control: Control, plan: RecoveryPlan, view: InstanceView, into: str | None, stop: StopPoint | None = None
+) -> tuple[Job, Stages]:
+    """Recover an instance, with `into` a copy of it there, to `stop` or the end; returns the job and where it is."""
     names = ("analysis", "redo", "undo", "clean") if into is None else ("analysis, copy", "redo", "undo", "clean")
     stages = Stages(names, len(plan.replays))
 
@@ -55,6 +61,7 @@ def recover_job(control: Control, plan: RecoveryPlan, view: InstanceView, into: 
                 plan.folder,
                 into=into,
                 base_name=plan.base_name,
+                stop=stop,
                 progress=progress,
                 on_event=event,
                 env=Environment(fs=control.fs),
@@ -69,8 +76,9 @@ def recover_job(control: Control, plan: RecoveryPlan, view: InstanceView, into: 
             return f"{view.name}: nothing had to be replayed; {done.folder} is clean."
         logs = words.generations(result.replayed.start, result.replayed.stop - 1)
         what = words.plural(len(done.databases), "database")
-        return f"{what} clean in {done.folder}: logs {logs} replayed, consistent at {result.ended}."
+        behind = f" {words.plural(len(result.set_aside), 'log')} behind it put away." if result.set_aside else ""
+        return f"{what} clean in {done.folder}: logs {logs} replayed, consistent at {result.stands}.{behind}"
 
-    command = recover_command(plan, into)
+    command = recover_command(plan, into, stop)
     job = control.submit(JobKind.RECOVER, work, view, target=into or "", command=command)
     return job, stages

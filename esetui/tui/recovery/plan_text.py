@@ -11,6 +11,7 @@ from esetui.tui.model import Field, LogStrip, Section, Tone
 
 if TYPE_CHECKING:
     from engine.recovery.plan import PlannedDatabase, RecoveryPlan
+    from engine.recovery.plan_end import PlannedFormat
 
 _TONES = {
     Outlook.REPLAYED: Tone.GOOD,
@@ -70,12 +71,21 @@ def _steps(plan: RecoveryPlan) -> tuple[Field, ...]:
         return (Field("", "Nothing can be replayed."),)
     low, high = plan.replays.start, plan.replays.stop - 1
     count = words.plural(len(plan.replays), "log")
-    return (
+    lines = [
         Field("analysis", f"headers, checkpoint and records from {plan.start} on"),
         Field("redo", f"logs {words.generations(low, high)}, {count}, into {_counted(plan, Outlook.REPLAYED)}"),
         Field("undo", "what was never committed is taken back"),
         Field("clean", "headers are marked clean, the log is ended"),
-    )
+    ]
+    if plan.end is not None:
+        known = "" if plan.end.whole else " that can be read"
+        behind = f"{words.plural(plan.end.transactions, 'finished transaction')}{known} behind it"
+        lines.insert(2, Field("stops", f"{plan.end.because}: {behind}", Tone.WARN))
+        if plan.end.set_aside:
+            lines.append(Field("put away", _named(plan.end.set_aside), Tone.WARN))
+    if plan.earliest is not None:
+        lines.append(Field("may stop", f"from {plan.earliest} on", Tone.MUTED))
+    return tuple(lines)
 
 
 def _counted(plan: RecoveryPlan, outlook: Outlook) -> str:
@@ -113,7 +123,8 @@ def _logs(plan: RecoveryPlan) -> tuple[Field, ...]:
     where = str(plan.checkpoint) if plan.checkpoint is not None else "none"
     note = f" ({plan.checkpoint_note})" if plan.checkpoint_note else ""
     lines.append(Field("checkpoint", where + note, Tone.WARN if plan.checkpoint_note else Tone.PLAIN))
-    lines.append(Field("format", plan.log_version or "unknown"))
+    formats = [each for each in plan.formats if each.path is None]
+    lines += [_format(each) for each in formats] or [Field("format", plan.log_version or "unknown")]
     for each in plan.findings:
         place = (each.path or plan.base_name).replace("\\", "/").rsplit("/", 1)[-1]
         tone = Tone.WARN if not each.code or each.kind in _QUIET else Tone.BAD
@@ -123,6 +134,13 @@ def _logs(plan: RecoveryPlan) -> tuple[Field, ...]:
     if plan.signature is not None:
         lines.append(Field("signature", str(plan.signature), Tone.MUTED))
     return tuple(lines)
+
+
+def _format(each: PlannedFormat) -> Field:
+    engine = f", written by {each.engine}" if each.engine else ""
+    known = "" if each.understood else "; not understood"
+    span = words.generations(each.first, each.last)
+    return Field("format", f"{each.version} in {span}{engine}{known}", Tone.PLAIN if each.understood else Tone.BAD)
 
 
 def _named(names: tuple[str, ...]) -> str:

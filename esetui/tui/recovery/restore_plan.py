@@ -19,6 +19,7 @@ from engine.recovery.stop import StopPoint
 from esetui.actions import BY_ID, command_line, quote
 from esetui.tui import words
 from esetui.tui.model import Field, LogStrip, Tone
+from esetui.tui.recovery.until import until_option
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -146,6 +147,4 @@ def restore_command(set_path: str, to: str, logs: str, stop: StopPoint | None) -
     line = whole or f"esetui restore {quote(set_path)}"
     if logs:
         line += f" --logs {quote(logs)}"
-    if stop is not None:
-        line += f" --until-generation {stop.generation:#x}"
-    return line
+    return line + until_option(stop)

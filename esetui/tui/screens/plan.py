@@ -22,6 +22,7 @@ from esetui.tui import words
 from esetui.tui.model import Field, PlanView, Section, Tone
 from esetui.tui.recovery.jobs import recover_command, recover_job
 from esetui.tui.recovery.plan_text import plan_sections, plan_strip
+from esetui.tui.recovery.until import parse_until
 from esetui.tui.screens.dialogs import PlanDialog
 from esetui.tui.screens.work import WorkScreen
 from esetui.tui.widgets.details import Details
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from textual.widget import Widget
 
     from engine.recovery.plan import RecoveryPlan
+    from engine.recovery.stop import StopPoint
     from esetui.jobs import JobSnapshot
     from esetui.tui.control import Control
     from esetui.tui.model import InstanceView
@@ -55,7 +57,9 @@ class PlanScreen(WorkScreen):
         self.details = Details(id="plan")
         self.stage_line = StageLine(id="stages")
         self._stages: Stages | None = None
+        self._stop: StopPoint | None = None
         self._job = 0
+        self._asked = 0
 
     def body(self) -> Iterable[Widget]:
         """Plan above, choice and stages below."""
@@ -63,6 +67,11 @@ class PlanScreen(WorkScreen):
         with_command = Vertical(
             self.stage_line,
             Horizontal(Static("copy into", classes="label"), Input("", id="into", compact=True), classes="line"),
+            Horizontal(
+                Static("until", classes="label"),
+                Input("", placeholder="the end; or 1F, or 2026-11-28 13:35", id="until", compact=True),
+                classes="line",
+            ),
             Static("", id="command", classes="text", markup=False),
             Horizontal(
                 Button("Recover a copy", id="recover", variant="primary", compact=True, disabled=True),
@@ -81,29 +90,52 @@ class PlanScreen(WorkScreen):
         super().on_mount()
         self.query_one("#into", Input).value = f"{self.view.folder}.recovered"
         self.details.show("plan", (Section("", (Field("", "working it out …", Tone.MUTED),)),))
-        self.run_worker(self._work_out, thread=True)
+        self._ask()
 
-    def _work_out(self) -> None:
-        try:
-            plan = plan_recovery(
-                self.view.folder, base_name=self.view.base_name or None, fs=ReadOnlyFileSystem(self.control.fs)
-            )
-        except EseError as error:
-            self.problem = f"{error.name} ({error.code}): {error.message}"
-        else:
-            self.plan = plan
-        if self.is_attached:
-            self.app.call_from_thread(self._planned)
+    def _ask(self) -> None:
+        """Work the plan out, to the end or to the point that was typed."""
+        self._asked += 1
+        asked = self._asked
+        stop, problem = parse_until(self.query_one("#until", Input).value)
+        if problem:
+            self._planned(asked, None, problem, None)
+            return
 
-    def _planned(self) -> None:
-        plan = self.plan
+        def work() -> None:
+            plan, failed = None, ""
+            try:
+                plan = plan_recovery(
+                    self.view.folder,
+                    base_name=self.view.base_name or None,
+                    stop=stop,
+                    fs=ReadOnlyFileSystem(self.control.fs),
+                )
+            except EseError as error:
+                failed = f"{error.name} ({error.code}): {error.message}"
+            if self.is_attached:
+                self.app.call_from_thread(self._planned, asked, plan, failed, stop)
+
+        self.run_worker(work, thread=True, group="plan", exclusive=False)
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Work the plan out again when another end was typed."""
+        if event.input.id == "until":
+            self._ask()
+
+    def _planned(self, asked: int, plan: RecoveryPlan | None, problem: str, stop: StopPoint | None) -> None:
+        if asked != self._asked or not self.is_attached:
+            return
+        first = self.plan is None and not self.problem
+        self.plan, self.problem, self._stop = plan, problem, stop
         if plan is None:
             said = (Field("", self.problem, Tone.BAD), Field("", "Nothing was changed."))
             self.details.show("no plan", (Section("No plan can be made", said),))
         else:
-            self.details.show(f"plan {plan.start}", plan_sections(plan), plan_strip(plan), early=True)
+            self.details.show(f"plan {plan.start} {stop}", plan_sections(plan), plan_strip(plan), early=True)
             self.pane("plan-pane").name_it("Recovery plan", note=self.view.name)
         self._allow()
+        if not first:
+            return
         focus = "#recover" if plan is not None and plan.ok and not plan.clean else "#back"
         self.query_one(focus, Button).focus()
 
@@ -135,7 +167,7 @@ class PlanScreen(WorkScreen):
     def command(self) -> str:
         """Return the command that recovers the copy, or that shows this plan."""
         if self.plan is not None and self.plan.ok and not self.plan.clean and self.into:
-            return recover_command(self.plan, self.into)
+            return recover_command(self.plan, self.into, self._stop)
         return command_line(BY_ID["plan"], {"instance": self.view.folder}) or ""
 
     # Actions.
@@ -189,7 +221,7 @@ class PlanScreen(WorkScreen):
 
     def _begin(self, into: str | None) -> None:
         if self.plan is not None:
-            job, self._stages = recover_job(self.control, self.plan, self.view, into)
+            job, self._stages = recover_job(self.control, self.plan, self.view, into, self._stop)
             self._job = job.number
             self.tick()
             self.query_one("#back", Button).focus()
@@ -215,7 +247,7 @@ class PlanScreen(WorkScreen):
             f"Recover {self.view.name} in place",
             "Recover",
             lambda _: PlanView(lines=tuple(lines), logs=plan_strip(plan)),
-            lambda _: recover_command(plan, None),
+            lambda _: recover_command(plan, None, self._stop),
             must_type=self.view.name,
             danger=True,
         )
@@ -226,4 +258,4 @@ class PlanScreen(WorkScreen):
         plan = self.plan
         if plan is not None and plan.databases:
             database = next((each for each in plan.databases if each.path), plan.databases[0])
-            self.console.browse_replayed(database.path, self.view)
+            self.console.browse_replayed(database.path, self.view, self._stop)

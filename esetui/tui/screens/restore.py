@@ -23,6 +23,7 @@ from esetui.tui.recovery.restore_plan import RestorePlan, plan_restore, restore_
 from esetui.tui.screens.dialogs import PlanDialog
 from esetui.tui.screens.work import WorkScreen
 from esetui.tui.widgets.details import FieldLines
+from esetui.tui.widgets.log_strip import strip_rows
 from esetui.tui.widgets.pane import Pane
 from esetui.tui.widgets.rowlist import RowList
 from esetui.tui.widgets.sets import Sets
@@ -30,14 +31,42 @@ from esetui.tui.widgets.stage_line import StageLine
 from esetui.tui.widgets.timeline import Timeline
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from textual.widget import Widget
 
     from esetui.jobs import JobSnapshot
     from esetui.tui.control import Control
     from esetui.tui.model import InstanceView, SetView
+    from esetui.tui.recovery.restore_plan import Point
     from esetui.tui.recovery.stages import Stages
+    from esetui.tui.rows import Part
+
+
+class Summary(FieldLines):
+    """What a restore comes to, with the generations as a strip where there is room."""
+
+    def __init__(self) -> None:
+        super().__init__(id="summary")
+        self._plan: RestorePlan | None = None
+        self._stop: Point | None = None
+
+    def take(self, plan: RestorePlan | None, stop: Point | None) -> None:
+        """Take the newest plan and choice."""
+        if (plan, stop) != (self._plan, self._stop):
+            self._plan, self._stop = plan, stop
+            self.redraw()
+            self.refresh(layout=True)
+
+    def rows(self, width: int, height: int) -> list[Sequence[Part]]:
+        """Return the lines."""
+        lines = super().rows(width, height)
+        plan = self._plan
+        if plan is None or not plan.points or not self.screen.has_class("-tall"):
+            return lines
+        replayed = plan.generations(self._stop)
+        reach = (replayed.start, replayed.stop - 1)
+        return [*lines, *strip_rows(plan.strip, width, self.glyphs, replayed=reach)]
 
 
 class RestoreScreen(WorkScreen):
@@ -51,7 +80,7 @@ class RestoreScreen(WorkScreen):
         self._first = chosen
         self.sets = Sets(id="sets")
         self.timeline = Timeline(id="timeline")
-        self.summary = FieldLines(id="summary")
+        self.summary = Summary()
         self.stage_line = StageLine(id="stages")
         self.plan: RestorePlan | None = None
         self._asked = 0
@@ -110,6 +139,7 @@ class RestoreScreen(WorkScreen):
             self._choose()
         if self._stages is not None:
             self.stage_line.show(self._stages, self.job)
+        self.summary.take(self.plan, self.timeline.chosen)
         line = self.command()
         self.query_one("#command", Static).update(Content(f"$ {words.safe(line)}" if line else ""))
         for name in ("restore", "drill"):
@@ -120,7 +150,7 @@ class RestoreScreen(WorkScreen):
         if point is not None:
             when = f", {words.moment(point.ended)}" if point.ended is not None else ""
             where = f"the end of {words.generation(point.generation)}{when}"
-        self.pane("timeline-pane").name_it("Point in time", note=where)
+        self.pane("timeline-pane").name_it("Point in time:" if where else "Point in time", note=where)
 
     @property
     def job(self) -> JobSnapshot | None:

@@ -62,7 +62,7 @@ class TitleBar(Lines):
             good = "all clean" if same else f"{running} running, none in trouble"
             return ((words.plural(others + 1, "instance"), "strong"), (good, "good"), *lost)
         wrong = sum(1 for each in overview.instances if worst_state(each).wrong) - 1
-        more = f"and {wrong} more of {others + 1} in trouble" if wrong else f"{others} others well"
+        more = f"and {wrong} more of {others + 1} in trouble" if wrong else f"{words.plural(others, 'other')} well"
         return ((worst.name, "strong"), (state.value.upper(), style), (more, "muted"), *lost)
 
     def _job(self) -> tuple[str, str]:

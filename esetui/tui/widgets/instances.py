@@ -95,6 +95,10 @@ class Instances(RowList):
             rows += [Row(kind, instance) for kind in ("logs", "full", "inc")]
         return rows
 
+    def row(self, index: int) -> Row:
+        """Return a row."""
+        return self._rows[index]
+
     @property
     def chosen(self) -> Row | None:
         """The row under the cursor."""

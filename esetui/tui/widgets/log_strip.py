@@ -29,6 +29,7 @@ def strip_rows(  # noqa: C901 - one line after the other
     *,
     copied: tuple[int, int] = (0, 0),
     removed: tuple[int, int] = (0, 0),
+    replayed: tuple[int, int] = (0, 0),
 ) -> list[Sequence[Part]]:
     """Return the strip and one line for each thing to say about it; nothing for a stream without logs."""
     if not strip.high:
@@ -93,6 +94,8 @@ def strip_rows(  # noqa: C901 - one line after the other
         )
     if copied[1]:
         line("━", copied[0], copied[1], "good", f"copied {_range(*copied)}")
+    if replayed[1]:
+        line("━", replayed[0], replayed[1], "good", f"replayed {_range(*replayed)}")
     if removed[1]:
         line("×", removed[0], removed[1], "bad", f"deleted {_range(*removed)}")
     return rows

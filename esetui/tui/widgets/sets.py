@@ -19,7 +19,7 @@ from esetui.tui.widgets.rowlist import RowList
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-WIDE = 44
+WIDE = 52
 """Cells from which on size and generations fit."""
 
 
