@@ -8,15 +8,18 @@ import pytest
 
 from engine.errors import Err, EseError
 from engine.format.page import PageFlags
+from engine.info import database_info
 from engine.pages.mutable import MutablePage
 from engine.store.page_rules import assert_rules, broken_rule, demand
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 LEAF = int(PageFlags.LEAF)
 PARENT = int(PageFlags.PARENT_OF_LEAF)
 ROOT = int(PageFlags.ROOT)
+LARGEST = 8 << 20
 
 
 def leaf(*keys: bytes, flags: int = LEAF, prefix: bytes = b"") -> MutablePage:
@@ -76,3 +79,23 @@ def test_pages_that_hold_nothing_have_no_rules() -> None:
     assert broken_rule(page) is None
     assert broken_rule(MutablePage(4, 4096, flags=int(PageFlags.PRE_INIT))) is None
     assert_rules(page)
+
+
+def test_real_pages_keep_all_of_them(corpus: Path, oracle: Callable[[str], Path]) -> None:
+    seen = 0
+    for path in (*corpus.rglob("*"), *oracle("clean").rglob("*")):
+        if path.suffix.lower() not in {".edb", ".dat"} or path.stat().st_size > LARGEST:
+            continue
+        try:
+            info = database_info(path)
+        except EseError:
+            continue
+        if not info.clean:
+            continue
+        size, data = info.page_size, path.read_bytes()
+        for pgno in range(1, len(data) // size - 1):
+            piece = data[(pgno + 1) * size : (pgno + 2) * size]
+            if any(piece):
+                assert broken_rule(MutablePage.decode(piece, pgno)) is None, f"{path} {pgno}"
+                seen += 1
+    assert seen > 1000
