@@ -8,7 +8,7 @@ so that it can clean up and no half-made file stays behind.
 from __future__ import annotations
 
 import signal
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from esetui.cli.exit_codes import ExitCode
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from engine.monitor import Monitor
+    from esetui.cli.output import Output
 
 EXIT_CODES: dict[int, ExitCode] = {signal.SIGINT: ExitCode.INTERRUPTED, signal.SIGTERM: ExitCode.TERMINATED}
 if hasattr(signal, "SIGHUP"):
@@ -29,6 +30,13 @@ class Stopped(BaseException):
     def __init__(self, code: ExitCode) -> None:
         super().__init__(code.name)
         self.code = code
+
+
+def stopped(out: Output, code: ExitCode, unchanged: str) -> NoReturn:
+    """Say that a signal ended a job, what that left, and end the command."""
+    out.narrate(f"cancelled; {unchanged}")
+    out.record("job_finished", ok=False, exit_code=int(code))
+    raise Stopped(code)
 
 
 class _Handlers:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 import pytest
 from click.testing import CliRunner
 
 from engine.env import Environment
+from engine.repair import plan_repair
 from esetui.cli.app import cli
 from esetui.cli.commands.repair_page import parse_pages
 from esetui.cli.exit_codes import ExitCode
@@ -17,6 +21,7 @@ from tests.cli.running import digests, run
 from tests.repair.patient import Patient, make_patient
 
 if TYPE_CHECKING:
+    from engine.repair import RepairPlan
     from tests.cli.running import Done
 
 
@@ -92,6 +97,22 @@ def test_what_else_is_wrong_is_something_to_look_at(patient: Patient) -> None:
     done = repair(patient, pages[0], "--yes")
     assert (done.code, done.end["ok"]) == (ExitCode.DAMAGE, False)
     assert pages[1] in [each["page"] for each in done.of("finding")]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX systems")
+def test_a_signal_changes_nothing(patient: Patient, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = leaves(patient)[0]
+    patient.flip(page)
+    before = patient.read()
+
+    def interrupted(*words: Any, **options: Any) -> RepairPlan:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return plan_repair(*words, **options)
+
+    monkeypatch.setattr("esetui.cli.commands.repair_page.plan_repair", interrupted)
+    done = repair(patient, page, "--yes")
+    assert (done.code, done.end["ok"], done.end["exit_code"]) == (143, False, 143)
+    assert patient.read() == before
 
 
 def test_what_is_refused(patient: Patient, tmp_path: Path) -> None:

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
+from engine.files import copying
 from engine.info import database_info
 from esetui.cli.exit_codes import ExitCode
 from tests.cli.running import digests, run
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from engine.files.base import File
     from esetui.demo import Demo
 
 
@@ -50,3 +59,28 @@ def test_what_is_refused(demo: Demo, tmp_path: Path) -> None:
     log.unlink()
     assert run("restore", demo.backup, "--to", tmp_path / "back").code != ExitCode.OK
     assert not list((tmp_path / "back").glob("*.mdb")) if (tmp_path / "back").exists() else True
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX systems")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_signal_while_a_database_is_copied(
+    demo: Demo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, code: int
+) -> None:
+    assert run("backup", demo.instances[0], demo.backup, "--create-path").code == ExitCode.OK
+    before = digests(Path(demo.backup))
+
+    def interrupted(source: File, target: File, start: int, end: int) -> Iterator[int]:
+        for length in copying.copy_bytes(source, target, start, end):
+            os.kill(os.getpid(), number)
+            yield length
+
+    monkeypatch.setattr("engine.restore.copies.copy_bytes", interrupted)
+    target = tmp_path / "back"
+    target.mkdir()
+    done = run("restore", demo.backup, "--to", target)
+    assert done.code == code
+    assert (done.end["ok"], done.end["exit_code"]) == (False, code)
+    assert [each.name for each in target.iterdir() if each.suffix != ".lock"] == []
+    assert digests(Path(demo.backup)) == before
+    monkeypatch.undo()
+    assert run("restore", demo.backup, "--to", target).code == ExitCode.OK

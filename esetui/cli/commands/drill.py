@@ -19,7 +19,7 @@ from esetui.cli.failures import exit_code_for, next_step
 from esetui.cli.options import PATH, common
 from esetui.cli.output import size_text, table
 from esetui.cli.progress import Reporter
-from esetui.cli.signals import Cancellation, Stopped
+from esetui.cli.signals import Cancellation, stopped
 
 if TYPE_CHECKING:
     from engine.drill import DrilledDatabase, DrillResult
@@ -64,12 +64,11 @@ def command(out: Output, source: str, against: str | None, scratch: str | None, 
                 on_event=reporter.event,
             )
         except EseError as error:
-            if cancellation.code is not None:
-                out.narrate("cancelled; nothing of the drill was left behind")
-                raise Stopped(cancellation.code) from None
             failed = error
     if failed is None:
         return _write(out, result)
+    if cancellation.code is not None:
+        stopped(out, cancellation.code, "nothing of the drill was left behind")
     code = exit_code_for(failed)
     out.fail(failed, unchanged="the set; nothing of the drill was left behind", then=next_step(failed))
     out.record("job_finished", ok=False, exit_code=int(code))

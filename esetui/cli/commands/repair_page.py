@@ -18,7 +18,7 @@ from esetui.cli.failures import exit_code_for, next_step
 from esetui.cli.options import PATH, common
 from esetui.cli.output import is_terminal
 from esetui.cli.progress import Reporter
-from esetui.cli.signals import Cancellation, Stopped
+from esetui.cli.signals import Cancellation, stopped
 
 if TYPE_CHECKING:
     from engine.repair import PlannedPage, RepairPlan
@@ -122,11 +122,11 @@ def _plan(
                 on_event=reporter.event,
                 env=env,
             )
-        except EseError:
-            if cancellation.code is None:
-                raise
-            out.narrate("cancelled; nothing was changed")
-            raise Stopped(cancellation.code) from None
+        except EseError as error:
+            failed = error
+    if cancellation.code is not None:
+        stopped(out, cancellation.code, "nothing was changed")
+    raise failed
 
 
 def write_plan(out: Output, plan: RepairPlan) -> None:

@@ -12,17 +12,18 @@ from engine.errors import EseError
 from engine.files.real import RealFileSystem
 from engine.instance.restore_set import restore_set
 from engine.log.paths import join
+from engine.monitor import Monitor
 from esetui.cli.describe.fields import range_text
 from esetui.cli.exit_codes import ExitCode
 from esetui.cli.failures import exit_code_for, next_step
 from esetui.cli.options import PATH, common
 from esetui.cli.output import is_terminal, size_text
+from esetui.cli.progress import Reporter
+from esetui.cli.signals import Cancellation, stopped
 from esetui.cli.stops import standing_fields, stoppable, write_standing
-from esetui.journal import event_fields
 
 if TYPE_CHECKING:
     from engine.backup.sets import BackupSet
-    from engine.events import Event
     from engine.recovery.stop import StopPoint
     from engine.restore.result import RestoreResult
     from esetui.cli.output import Output
@@ -56,19 +57,29 @@ def command(
             raise click.UsageError(f"this replaces {what}; say --yes when nobody can be asked")
         click.confirm(f"Replace {what}?", abort=True, err=True)
 
-    def event(each: Event) -> None:
-        out.record("event", event_fields(each))
-        out.narrate(each.message)
+    done = _restore(out, source, to, logs, stop)
+    if not isinstance(done, EseError):
+        write_result(out, done)
+        return ExitCode.OK
+    code = exit_code_for(done)
+    out.fail(done, unchanged="the set; no database was replaced", then=next_step(done))
+    out.record("job_finished", ok=False, exit_code=int(code))
+    return code
 
-    try:
-        result = restore_set(source, to=to, logs=logs, stop=stop, on_event=event)
-    except EseError as error:
-        code = exit_code_for(error)
-        out.fail(error, unchanged="the set; no database was replaced", then=next_step(error))
-        out.record("job_finished", ok=False, exit_code=int(code))
-        return code
-    write_result(out, result)
-    return ExitCode.OK
+
+def _restore(
+    out: Output, source: str, to: str | None, logs: str | None, stop: StopPoint | None
+) -> RestoreResult | EseError:
+    """Restore, and return the result or why it failed.  A signal stops the copying and the replay."""
+    monitor = Monitor()
+    with Cancellation(monitor) as cancellation, Reporter(out, monitor) as reporter:
+        try:
+            return restore_set(source, to=to, logs=logs, stop=stop, monitor=monitor, on_event=reporter.event)
+        except EseError as error:
+            failed = error
+    if cancellation.code is not None:
+        stopped(out, cancellation.code, "no database was replaced, and nothing half-made was left")
+    return failed
 
 
 def _targets(fs: RealFileSystem, found: BackupSet, to: str | None) -> list[str]:
