@@ -104,9 +104,9 @@ _TABLE = r"""
     source of events; empty is the program's name
 5 MaxSessions i 16 0..30000 I pre adv = honoured
     sessions at one time
-6 MaxOpenTables i 300 0..M I pre adv = holds: no table is ever open
+6 MaxOpenTables i 300 0..M I pre adv = tuning: tables are opened as memory allows; logs carry the number
     open table descriptors
-8 MaxCursors i 1024 0..M I pre adv = holds: no cursor is ever open
+8 MaxCursors i 1024 0..M I pre adv = tuning: cursors are made as memory allows; logs carry the number
     cursors
 9 MaxVerPages i 64 1..M I pre adv = honoured
     ceiling of the version store in its pages
@@ -114,10 +114,10 @@ _TABLE = r"""
     temporary tables; 0 is no temporary database
 11 LogFileSize i 5120 64..32768 I pre = honoured
     size of a log file in KiB
-12 LogBuffers i 126 1..M I pre adv = tuning: a record waits for the disk whatever the buffer
+12 LogBuffers i 126 1..M I pre adv = tuning: records wait in memory for their segment; logs carry the number
     log buffer in sectors of 512 bytes
-16 CommitDefault g 0 0..D I any = refused: there are no transactions
-    default options of JetCommitTransaction
+16 CommitDefault g 0 0..D I any = honoured
+    added to the options of each JetCommitTransaction; 1 lazy flush
 17 CircularLog b 0 0..1 I pre = honoured
     delete logs below the checkpoint automatically; forbids incremental backups
 18 DbExtensionSize i 256 1..M I any adv = honoured
@@ -142,7 +142,7 @@ _TABLE = r"""
     what is defragmented online: 0 nothing, 2 databases, 4 space trees, FFFF everything
 41 CacheSize i 0 0..U G any adv = honoured
     present cache size in pages; setting it gives the target
-45 EnableIndexChecking i 1 0..2 I any = holds: indexes are neither used nor changed
+45 EnableIndexChecking i 1 0..2 I any = holds: an index of another order of texts is refused when it is used
     check the collation versions of indexes: 0 off, 1 on, 2 when a table is opened
 48 DeleteOldLogs b 0 0..1 I pre = ignored
     delete logs of an obsolete version
@@ -156,7 +156,7 @@ _TABLE = r"""
     with JET_bitReplayIgnoreLostLogs, recovery ends before a log that cannot be used; it is put away with all behind it
 53 AccessDeniedRetryPeriod i 10000 0..U G any = tuning: a refusal is reported at once
     milliseconds to try again when access is denied
-54 EnableIndexCleanup b 1 0..1 I any = holds: indexes are neither used nor changed
+54 EnableIndexCleanup b 1 0..1 I any = holds: an index of another order of texts is refused, never deleted
     repair outdated index entries
 60 CacheSizeMin i 1 1..U G any adv = honoured
     floor of the cache in pages; not above CacheSizeMax
@@ -216,7 +216,7 @@ _TABLE = r"""
     0 normal, 1 low, 2 low for the checkpoint, 4 low for scavenging
 153 WaypointLatency i 0 0..1023 I pre = refused: page writes are not held back
     generations that a page write is held back
-154 CheckpointTooDeep i 65536 32..65536 I pre = holds: changes reach the database at once, the checkpoint follows
+154 CheckpointTooDeep i 65536 32..65536 I pre = holds: old pages are written so that the checkpoint follows
     generations between checkpoint and tip before updates fail with -614
 155 DisableBlockVerification b 0 0..1 G pre = refused: checksums are always verified
     skip all verification of checksums

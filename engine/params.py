@@ -54,6 +54,7 @@ EFV_PERSISTED = 0x40000002
 EFV_ALLOW_HIGHER_PERSISTED = 0x41000000
 """Added to a version: newer files are no error."""
 
+_COMMIT_LAZY_FLUSH = 1
 _CREATE_FLUSH_MAP = 2
 """PersistedLostFlushDetection: make a new flush map at each attach."""
 
@@ -281,6 +282,8 @@ class Parameters(ParameterFields, Mapping["Param | int | str", Any]):
             raise _invalid(row, f"{value} is not a power of two")
         if row.id == Param.EngineFormatVersion:
             _check_format_version(value)
+        if row.id == Param.CommitDefault and value & ~_COMMIT_LAZY_FLUSH:
+            raise EseError.from_code(Err.FeatureNotAvailable, f"{row.name}: only 1, lazy flush, can be the default")
         if row.id == Param.PersistedLostFlushDetection and value & _CREATE_FLUSH_MAP:
             raise EseError.from_code(Err.FeatureNotAvailable, f"{row.name}: new flush maps are left to Windows")
         return bool(value) if row.kind is Kind.BOOLEAN else int(value)

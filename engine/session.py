@@ -56,6 +56,10 @@ class SessionHost(Protocol):
     def file_system(self) -> FileSystem:
         """Where large sorts put what does not fit into memory."""
 
+    @property
+    def lazy_commits(self) -> bool:
+        """Whether no commit waits for the disk, as JET_paramCommitDefault may say."""
+
 
 class Session:
     """One session of an instance; made by `Instance.session()`.  `procid` is its number in the log."""
@@ -97,6 +101,11 @@ class Session:
             self._host.detach_database(None if path is None else os.fspath(path), procid=self.procid)
 
     @property
+    def lazy_commits(self) -> bool:
+        """Whether no commit of this session waits for the disk, whatever it asks for."""
+        return self._host.lazy_commits
+
+    @property
     def store(self) -> StoreSession:
         """The session as the store sees it; -516 when logging is off."""
         if self._store is None:
@@ -125,7 +134,7 @@ class Session:
                 store.rollback()
             raise
         with self.entered():
-            store.commit(lazy=lazy_flush)
+            store.commit(lazy=lazy_flush or self.lazy_commits)
 
     def begin(self, *, read_only: bool = False) -> None:
         """Begin a transaction, or a level of it; see `transaction`."""
@@ -135,7 +144,7 @@ class Session:
     def commit(self, *, lazy_flush: bool = False) -> None:
         """Commit the innermost level; -1054 without a transaction."""
         with self.entered():
-            self.store.commit(lazy=lazy_flush)
+            self.store.commit(lazy=lazy_flush or self.lazy_commits)
 
     def rollback(self) -> None:
         """Take the innermost level back; -1054 without a transaction."""

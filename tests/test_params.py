@@ -164,13 +164,21 @@ class TestEveryParameter:
         for bad in (row.low - 1, row.high + 1):
             error = fails(params, row.id, bad)
             assert (error.code, row.name in str(error)) == (Err.InvalidParameter, True)
-        partly = ("StartFlushThreshold", "StopFlushThreshold", "EngineFormatVersion", "PersistedLostFlushDetection")
+        partly = {"StartFlushThreshold", "StopFlushThreshold", "EngineFormatVersion"}
+        partly |= {"PersistedLostFlushDetection", "CommitDefault"}
         if row in KEPT and row.name not in partly:
             if row.name == "CacheSizeMin":
                 params.cache_size_max = row.high
             for good in (row.low, row.high):
                 params[row.id] = good
                 assert params[row.id] == good
+
+    def test_only_lazy_flush_can_be_the_default_of_commits(self, params: Parameters) -> None:
+        params.commit_default = 1
+        assert params.commit_default == 1
+        for value in (2, 3, 8):
+            error = fails(params, Param.CommitDefault, value)
+            assert (error.code, "CommitDefault" in str(error)) == (Err.FeatureNotAvailable, True)
 
     @pytest.mark.parametrize("value", range(8))
     def test_lost_flush_detection_makes_no_new_maps(self, params: Parameters, value: int) -> None:
@@ -439,7 +447,7 @@ class TestDescribe:
         assert not cache.reason
         assert found[Param.StartFlushThreshold].reason == "pages are written when they are due"
         assert found[Param.CircularLog].honoured
-        assert found[Param.MaxCursors].honoured
+        assert found[Param.CommitDefault].honoured
         assert not found[Param.EnableRBS].settable
         assert found[Param.EnableRBS].value is None
         assert not found[Param.KeyMost].settable

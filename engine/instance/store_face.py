@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from engine.errors import Err, EseError
 from engine.instance.statistics import StoreStatistics, statistics
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from engine.instance.live import LiveStore
     from engine.params import Parameters
     from engine.store.shared import Shared
+
+_COMMIT_LAZY_FLUSH: Final = 1
 
 
 class StoreFace(ABC):
@@ -44,6 +46,11 @@ class StoreFace(ABC):
     def file_system(self) -> FileSystem:
         """Where large sorts put what does not fit into memory."""
         return self.env.fs
+
+    @property
+    def lazy_commits(self) -> bool:
+        """Whether JET_paramCommitDefault lets every commit go on without the disk."""
+        return bool(self.params.commit_default & _COMMIT_LAZY_FLUSH)
 
     def shared(self, path: str) -> Shared:
         """Return what the sessions share of an attached database; -1203 when it is not attached for writing."""

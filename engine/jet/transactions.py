@@ -43,7 +43,7 @@ def JetCommitTransaction(sesid: int, grbit: int = 0) -> int:
     with session.entered():
         store = session.store
         if not options & (_WAIT_LAST | _WAIT_ALL):
-            store.commit(lazy=bool(options & _LAZY))
+            store.commit(lazy=bool(options & _LAZY) or session.lazy_commits)
         elif store.level:
             raise EseError.from_code(Err.InTransaction, f"level {store.level}")
         else:

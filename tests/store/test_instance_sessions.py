@@ -11,6 +11,7 @@ import pytest
 from engine.errors import Err, EseError
 from engine.store import nodes
 from engine.store.doing import TreeRef
+from engine.store.journal import Journal
 from engine.types import TermOptions
 from tests.store.conftest import MARKS
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from engine.session import Session
-    from engine.types import LogTime
+    from engine.types import LgPos, LogTime
     from tests.store.conftest import Live
 
 
@@ -169,3 +170,34 @@ def test_commits_of_many_threads_share_their_flushes(
     again.end()
     assert values(again).count(-1) == 160
     assert again.findings() == []
+
+
+def test_commit_default_lets_every_commit_go_on(new_live: Callable[..., Live], monkeypatch: pytest.MonkeyPatch) -> None:
+    live = new_live(4)
+    marks = Marks(live)
+    waited: list[object] = []
+    wait = Journal.wait_durable
+
+    def noted(journal: Journal, position: LgPos) -> None:
+        waited.append(position)
+        wait(journal, position)
+
+    monkeypatch.setattr(Journal, "wait_durable", noted)
+
+    def change(number: int, *, lazy: bool = False) -> int:
+        before = len(waited)
+        with live.session.transaction(lazy_flush=lazy):
+            marks.set(live.session, number, 10 + number)
+        live.session.begin()
+        marks.set(live.session, number, 20 + number)
+        live.session.commit(lazy_flush=lazy)
+        return len(waited) - before
+
+    assert change(1) == 2
+    assert change(1, lazy=True) == 0
+    live.instance.params.commit_default = 1
+    assert change(2) == 0
+    live.instance.params.commit_default = 0
+    assert change(3) == 2
+    live.end()
+    assert values(live) == [0, 21, 22, 23]
