@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from engine.catalog.entries import EntryMaker, TooManyEntriesError
+from engine.catalog.entries import Depth, EntryMaker, TooManyEntriesError
 from engine.errors import Err, EseError
 from engine.format.catalog_row import IndexFlags
 
@@ -41,7 +41,8 @@ class KeyMaker:
         )
         self.needed = frozenset((*self._positions, *(place for place, _ in self._conditions)))
         """Positions of the columns that keys and conditions depend on."""
-        quick = None if self._forbid_cut else self._entries.quick
+        self._refused = self._entries.reason if self._entries.depth is Depth.NOTHING else ""
+        quick = None if self._forbid_cut or self._refused else self._entries.quick
         self._quick_primary = quick
         self._quick = None if self._conditions or any(columns[at].multi_valued for at in self._positions) else quick
 
@@ -61,11 +62,16 @@ class KeyMaker:
         return key
 
     def keys(self, raw: Sequence[Raw]) -> Iterable[bytes]:
-        """Return the keys of a row in a secondary index, each once; errors as `primary_key`."""
+        """Return the keys of a row in a secondary index, each once; errors as `primary_key`.
+
+        -1001 for an index whose keys cannot be made here.
+        """
         if self._quick is not None:
             values: Any = [raw[place] for place in self._positions]
             if None not in values:
                 return (self._quick(values),)
+        if self._refused:
+            raise EseError.from_code(Err.FeatureNotAvailable, f"index {self.name}: {self._refused}")
         if not self._met(raw):
             return ()
         if self._forbid_null and None in [raw[place] for place in self._positions]:

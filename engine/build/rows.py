@@ -93,7 +93,7 @@ class RowEncoder:
         self._plan_fixed()
         self._plan_variable()
         tagged = [place for place, column in enumerate(columns) if column.storage is Storage.TAGGED]
-        self._tagged = TaggedEncoder(self, tagged, page_size, separate) if tagged else None
+        self.tagged = TaggedEncoder(self, tagged, page_size, separate) if tagged else None
 
     def _find_counter(self) -> int | None:
         places = [place for place, each in enumerate(self.columns) if each.flags & ColumnFlags.AUTO_INCREMENT]
@@ -179,11 +179,11 @@ class RowEncoder:
         ends, parts = self._encode_variable(values) if self._variable else ((), ())
         head = RECORD_HEAD.pack(last, NO_VARIABLE + len(ends), RECORD_HEAD.size + len(fixed))
         whole = b"".join((head, fixed, _WORDS[len(ends)].pack(*ends), *parts))
-        if self._tagged is None:
+        if self.tagged is None:
             if len(whole) > self._limit:
                 raise EseError.from_code(Err.RecordTooBig, f"{len(whole)} bytes, at most {self._limit}")
             return whole
-        return whole + self._tagged.encode(values, self._limit - len(whole))
+        return whole + self.tagged.encode(values, self._limit - len(whole))
 
     def _values(self, row: Row) -> list[Any]:
         """Return a value for each column, `MISSING` where the caller named none and the default is not written."""

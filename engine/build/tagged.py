@@ -63,16 +63,19 @@ class TaggedEncoder:
         self._large = is_large(page_size)
         self._separate = separate
         columns = rows.columns
-        # The directory is ordered by id, which is the order of definition.
+        self.intrinsic = INTRINSIC_LIMIT
+        """Longest long value that is put into the record."""
+        # The directory is ordered by id, columns of the template first.
         self._plan = [
             (
                 place,
                 columns[place].id,
+                columns[place].derived,
                 LONG if columns[place].type.is_long else 0,
                 columns[place].size or MOST_BYTES,
                 rows.encoders[place],
             )
-            for place in sorted(places, key=lambda place: columns[place].id)
+            for place in sorted(places, key=lambda place: (not columns[place].derived, columns[place].id))
         ]
         self._several: dict[int, tuple[Instance, ...]] = {}
         """Instances of the multi-values of the row at hand, by place in its list of fields."""
@@ -83,7 +86,8 @@ class TaggedEncoder:
         fields: list[_Field] = []
         if self._several:
             self._several.clear()
-        for place, number, header, most, encode in self._plan:
+        intrinsic = self.intrinsic
+        for place, number, derived, header, most, encode in self._plan:
             value = values[place]
             if value is None or value is MISSING:
                 self._absent(fields, place, value)
@@ -97,10 +101,10 @@ class TaggedEncoder:
                 data = rows.one(place, value)
             if len(data) > most:
                 data = rows.one(place, value)
-            if header and len(data) > INTRINSIC_LIMIT:
-                fields.append((number, False, header | SEPARATED, self._separate(data)))
+            if header and len(data) > intrinsic:
+                fields.append((number, derived, header | SEPARATED, self._separate(data)))
             else:
-                fields.append((number, False, header, data))
+                fields.append((number, derived, header, data))
         area = pack_tagged(fields, large=self._large) if fields else b""
         while len(area) > room:
             self._move_out(fields, len(area) - room)
@@ -116,7 +120,7 @@ class TaggedEncoder:
         self._rows.check_null(place)
         self._rows.raw[place] = None
         if column.default is not None:
-            fields.append((column.id, False, NULL, b""))
+            fields.append((column.id, column.derived, NULL, b""))
 
     def _encode_several(self, fields: list[_Field], place: int, header: int, values: Sequence[Any]) -> None:
         column = self._rows.columns[place]
@@ -134,13 +138,13 @@ class TaggedEncoder:
             header = TWO
         instances = tuple(
             Instance(self._separate(data), separated=True)
-            if header & LONG and len(data) > INTRINSIC_LIMIT
+            if header & LONG and len(data) > self.intrinsic
             else Instance(data)
             for data in raws
         )
         if len(instances) > 1:
             self._several[len(fields)] = instances
-        fields.append((column.id, False, *tagged_field(Tagged(column.id, instances, header))))
+        fields.append((column.id, column.derived, *tagged_field(Tagged(column.id, instances, header))))
 
     def _move_out(self, fields: list[_Field], excess: int) -> None:
         """Separate the longest long value that is still in the record."""

@@ -71,7 +71,10 @@ class Catalog:
 
     def find(self, name: str) -> CatalogRow | None:
         """Return the row of a table by its name, case not minded; None when there is none."""
-        key = CatalogRow(0, CatalogType.TABLE, 0, 0, 0, 0, 0, name, root_flag=True).root_key
+        try:
+            key = CatalogRow(0, CatalogType.TABLE, 0, 0, 0, 0, 0, name, root_flag=True).root_key
+        except UnicodeEncodeError:
+            return None
         bookmark = None if key is None else nodes.get(self._session, self._shared.roots, key)
         return None if bookmark is None else self._row(bookmark)
 

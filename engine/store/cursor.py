@@ -88,7 +88,6 @@ class Cursor(SeekingCursor):
 
     def _row_or_none(self) -> Row | None:
         with self._work.reading:
-            # Without a transaction the row may go between two calls.
             return self._row() if self._scan.current is not None else None
 
     # Going places.
@@ -177,20 +176,32 @@ class Cursor(SeekingCursor):
     def count(self, lower: Any = None, upper: Any = None, *, inclusive: bool = True) -> int:
         """Return the number of entries from `lower` to `upper`, given as for `range`; the cursor goes behind them."""
         found, end = self._go_to_range(lower, upper, inclusive=inclusive)
-        if not found:
-            return 0
-        total = 1
-        with self._work.reading:
-            current = self._scan.current
-            if current is not None and end is not None and current[0] >= end:
-                return 0
-            while batch := self._scan.batch():
-                if end is not None and batch[-1][0] >= end:
-                    total += sum(key < end for key, _ in batch)
-                    break
-                total += len(batch)
-            self._leave(behind=True)
+        total = 0
+        while found:
+            with self._work.reading:
+                current = self._scan.current
+                batch = self._scan.batch()
+            if not total and current is not None:
+                batch.insert(0, current)
+            if end is not None and batch and batch[-1][0] >= end:
+                total += sum(key < end for key, _ in batch)
+                break
+            total += len(batch)
+            found = bool(batch)
+        self._leave(behind=True)
         return total
+
+    def _rows(self, found: bool, end: bytes | None) -> Iterator[Row]:  # noqa: FBT001 - as it is inherited
+        while found:
+            with self._work.reading:
+                entry = self._scan.current if self._placed else None
+                if entry is not None and end is not None and entry[0] >= end:
+                    return
+                # Without a transaction the row may have gone since the last call.
+                row = None if entry is None else self._row()
+            if row is not None:
+                yield row
+            found = self.move(1)
 
     def long_value(self, column: str, instance: int = 0) -> LongField:
         """Return a long value of the current row, for reading and changing it in pieces; see `Table.long_value`."""

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from engine.errors import Err, EseError
 from engine.format.catalog_row import TableFlags
 from engine.store.definitions import DEFAULT_DENSITY, Definitions
 from engine.store.table import Table
@@ -84,12 +83,7 @@ class Database:
         if not isinstance(name, str):
             return False
         with self._work.reading:
-            try:
-                return self._definitions.catalog.find(name) is not None
-            except EseError as error:
-                if error.code != Err.InvalidName:
-                    raise
-                return False
+            return self._definitions.catalog.find(name) is not None
 
     def __iter__(self) -> Iterator[str]:
         return self.tables()

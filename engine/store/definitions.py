@@ -224,6 +224,8 @@ class Definitions:
         table = rows.table
         if table.flags & (TableFlags.FIXED_DDL | TableFlags.TEMPLATE | TableFlags.SYSTEM):
             raise EseError.from_code(Err.FixedDDL, table.name)
+        if table.flags & TableFlags.DERIVED:
+            raise EseError.from_code(Err.FeatureNotAvailable, f"{table.name} is derived from a template")
         return table
 
     def _is_empty(self, rows: Rows) -> bool:

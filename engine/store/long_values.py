@@ -167,6 +167,8 @@ class StoredValues(LongValues):
             raise
         # Not waited for: what refers to it comes later in the same log.
         session.commit(lazy=True)
+        if not own:
+            shared.added(session, table.objid)
         shared.numbers[table.objid, _TREE] = tree.root
         shared.numbers[table.objid, _TREE_OBJID] = tree.objid
         return tree

@@ -75,6 +75,8 @@ class NewRecords(RowEncoder):
         defaults = [0 if each.flags & ColumnFlags.VERSION else _default(each) for each in columns]
         self.defaults = defaults
         super().__init__(columns, defaults, page_size, limit_of(table, page_size), separate, wanted=wanted)
+        if self.tagged is not None and table.separate is not None:
+            self.tagged.intrinsic = table.separate
         self._number = number
 
     def count(self, values: list[Any], place: int) -> None:
@@ -95,7 +97,7 @@ class ChangedRecords:
         self._separate = separate
         self._large = is_large(page_size)
         self._limit = limit_of(table, page_size)
-        self._intrinsic = INTRINSIC_LIMIT
+        self._intrinsic = INTRINSIC_LIMIT if table.separate is None else table.separate
         gone = [
             ColumnDef(row.id, row.name, ColumnType.BINARY, row.space_usage, offset=row.record_offset or 0)
             for row in table.gone

@@ -45,13 +45,15 @@ _MANY: Final = 16
 class TableLock:
     """Who has a table: transactions that write it, those that have ended included, or a session that defines it."""
 
-    __slots__ = ("owner", "snapshot", "writers")
+    __slots__ = ("added", "owner", "snapshot", "writers")
 
     def __init__(self) -> None:
         self.owner: StoreSession | None = None
         self.writers: set[Transaction] = set()
         self.snapshot = 0
         """Transactions that began before this id see an older definition of the table."""
+        self.added = 0
+        """Transactions that began before this id do not see all rows of the catalog about the table."""
 
 
 class Shared:
@@ -156,7 +158,7 @@ class Shared:
             raise EseError.from_code(Err.TableLocked, f"table {objid}: {_LOCKED} defines it", path=self.pages.path)
         if any(each is not trx and session.versions.is_open(each) for each in lock.writers):
             raise EseError.from_code(Err.TableInUse, f"table {objid}: {_LOCKED} writes it", path=self.pages.path)
-        if session.snapshot < lock.snapshot:
+        if session.snapshot < max(lock.snapshot, lock.added):
             raise self._defined_anew(objid)
         lock.owner = session
         self.defining += 1
@@ -173,6 +175,10 @@ class Shared:
                 over()
 
         session.hook(Hook(0, over, committed))
+
+    def added(self, session: StoreSession, objid: int) -> None:
+        """Note that a row of the catalog about a table was added beside the transactions that use it."""
+        self._lock(objid).added = session.versions.next_trx()
 
     def owned(self, session: StoreSession, objid: int) -> bool:
         """Whether the session's transaction defines the table, so that nobody else writes it."""

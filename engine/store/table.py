@@ -153,12 +153,11 @@ class Table:
 
     def count(self) -> int:
         """Return the number of rows that the session sees, by walking the leaves."""
-        with self._work.reading:
-            scan = Scan(self._work.session, self.rows().tree)
-            total = 0
-            while batch := scan.batch():
-                total += len(batch)
-            return total
+        _, scan = self._scan()
+        total = 0
+        while batch := self._batch(scan):
+            total += len(batch)
+        return total
 
     def cursor(self, index: str | None = None) -> Cursor:
         """Return a cursor over an index, over the rows in primary order without a name; -1404 for an unknown one."""

@@ -1,7 +1,7 @@
 """How a session enters the store: one thread at a time, and with a transaction for each call that has none.
 
     with work:           a change: the session's transaction, or one of its own that ends with the call
-    with work.reading:   the same for reading; its own transaction is read-only and leaves nothing in the log
+    with work.reading:   reading: what the session's transaction sees; without one, what is committed at the moment
 
 Source: jet-api reference 2.6, 6.4.
 """
@@ -44,7 +44,7 @@ class Work:
         self._owner = owner
         self._shared = shared
         self._own = False
-        self.reading = Reading(session, owner, self)
+        self.reading = Reading(session, self)
 
     def begin(self) -> None:
         """Begin a call: -1010 when the database was detached, and as `Owner.enter`."""
@@ -88,33 +88,26 @@ class Work:
 
 
 class Reading:
-    """The way in for calls that only read."""
+    """The way in for calls that only read: short ones, for without a transaction they hold the latch."""
 
-    __slots__ = ("_own", "_owner", "_work", "session")
+    __slots__ = ("_held", "_latch", "_work", "session")
 
-    def __init__(self, session: StoreSession, owner: Owner, work: Work) -> None:
+    def __init__(self, session: StoreSession, work: Work) -> None:
         self.session = session
-        self._owner = owner
+        self._latch = session.journal.latch
         self._work = work
-        self._own = False
+        self._held = False
 
     def __enter__(self) -> None:
         self._work.begin()
-        session = self.session
-        if not session.level:
-            try:
-                session.begin(read_only=True)
-            except BaseException:
-                self._owner.leave()
-                raise
-            self._own = True
+        if not self.session.level:
+            self._latch.acquire()
+            self._held = True
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        try:
-            if self._own:
-                self._own = False
-                self.session.rollback()
-        finally:
-            self._work.end()
+        if self._held:
+            self._held = False
+            self._latch.release()
+        self._work.end()

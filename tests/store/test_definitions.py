@@ -57,6 +57,7 @@ def test_names_that_cannot_be(desk: Desk) -> None:
     assert code_of(lambda: database.create_table("U", [NUMBER], density=5)) == Err.DensityInvalid
     assert code_of(lambda: database.create_table("U", [NUMBER, NUMBER])) == Err.ColumnDuplicate
     assert code_of(lambda: database.table("U")) == Err.ObjectNotFound
+    assert "\u4e2d" not in database
     assert code_of(lambda: database.delete_table("U")) == Err.ObjectNotFound
     assert code_of(lambda: database.delete_table("MSysObjids")) == Err.CannotDeleteSystemTable
     assert code_of(database["MSysLocales"].insert) == Err.PermissionDenied
@@ -211,6 +212,20 @@ def test_others_see_a_definition_when_it_is_committed(desk: Desk) -> None:
     database.delete_table("Hosts")
     assert code_of(lambda: seen.insert(Name="z")) == Err.ObjectNotFound
     assert code_of(lambda: seen.columns) == Err.ObjectNotFound
+    assert desk.settled() == []
+
+
+def test_a_table_whose_first_long_value_came_later_is_not_deleted_by_an_old_view(desk: Desk) -> None:
+    _one, database = desk.open()
+    table = hosts(database)
+    two, other = desk.open()
+    two.begin()
+    assert list(other) == ["Hosts"]
+    table.insert(Name="a", Owner="a", Note="n" * 3000)
+    assert code_of(lambda: other.delete_table("Hosts")) == Err.WriteConflict
+    two.rollback()
+    other.delete_table("Hosts")
+    assert list(database) == []
     assert desk.settled() == []
 
 
