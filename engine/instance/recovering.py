@@ -23,6 +23,7 @@ from engine.files.base import FileKind, OpenMode
 from engine.files.copying import copy_bytes
 from engine.instance.core import Instance
 from engine.log.paths import folder_of, join, name_of
+from engine.monitor import Phase
 from engine.params import Param
 from engine.recovery.looking import folder_and_database
 from engine.recovery.plan import Outlook, plan_recovery
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from engine.discover import FoundInstance
     from engine.events import Event
     from engine.files.base import FileSystem
+    from engine.monitor import Monitor
     from engine.recovery.plan import RecoveryPlan
     from engine.recovery.result import RecoveryResult
     from engine.recovery.stop import StopPoint
@@ -63,6 +65,7 @@ def recover(  # noqa: PLR0913 - what a recovery can be told
     stop: StopPoint | None = None,
     lose: Lose = Lose.NOTHING,
     progress: ProgressCallback | None = None,
+    monitor: Monitor | None = None,
     on_event: Callable[[Event], object] | None = None,
     env: Environment | None = None,
 ) -> RecoverJob:
@@ -71,7 +74,8 @@ def recover(  # noqa: PLR0913 - what a recovery can be told
     `map_databases` and `files` tell where databases lie, see `engine.recovery.places`.  With `stop` the log is followed
     to there only, and what is behind is put away, not lost; `lose` is leave to go on without logs that no database
     requires.  What the plan knows to fail is refused before anything is written, with the plan's own code.  -1023 when
-    `into` exists and is not empty; otherwise the errors of a start.
+    `into` exists and is not empty, -800 when `monitor`, which follows the copying, asks to stop; otherwise the errors of
+    a start.
     """
     world = env or Environment()
     fs = world.fs
@@ -93,7 +97,7 @@ def recover(  # noqa: PLR0913 - what a recovery can be told
     target = None
     if into is not None:
         target = fs.absolute(os.fspath(into))
-        places = _copy(fs, plan, target)
+        places = _copy(fs, plan, target, monitor)
         folder = target
     leave: dict[Param | int | str, object] = {Param.DeleteOutOfRangeLogs: bool(lose & Lose.DAMAGED)}
     instance = Instance.open_found(_found(fs, folder, plan.base_name), params=leave, env=world)
@@ -119,7 +123,7 @@ def _found(fs: FileSystem, folder: str, base_name: str) -> FoundInstance:
     raise EseError.from_code(Err.MissingLogFile, "no log stream there", path=folder)
 
 
-def _copy(fs: FileSystem, plan: RecoveryPlan, target: str) -> dict[str, str]:
+def _copy(fs: FileSystem, plan: RecoveryPlan, target: str, monitor: Monitor | None) -> dict[str, str]:
     """Copy what a recovery needs; return where each database is now, by the path in the log."""
     sources = {each.logged_path: each.path for each in plan.databases if each.outlook is not Outlook.ANEW}
     names = [name_of(each).lower() for each in set(sources.values())]
@@ -128,9 +132,12 @@ def _copy(fs: FileSystem, plan: RecoveryPlan, target: str) -> dict[str, str]:
     _prepare(fs, target)
     lowest = plan.replays.start if plan.replays else 0
     wanted = [name for number, name in _logs(fs, plan) if number is None or number >= lowest]
-    for source in (*(join(plan.folder, name) for name in wanted), *sorted(set(sources.values()))):
-        if fs.stat(source) is not None:
-            copy_file(fs, source, join(target, name_of(source)))
+    files = [join(plan.folder, name) for name in wanted] + sorted(set(sources.values()))
+    there = {path: stat.size for path in files if (stat := fs.stat(path)) is not None}
+    if monitor is not None:
+        monitor.phase, monitor.bytes_done, monitor.bytes_total = Phase.DATABASES, 0, sum(there.values())
+    for source in there:
+        copy_file(fs, source, join(target, name_of(source)), monitor=monitor)
     fs.fsync_directory(target)
     return {each.logged_path: join(target, name_of(each.path)) for each in plan.databases}
 
@@ -168,10 +175,20 @@ def _prepare(fs: FileSystem, target: str) -> None:
     fs.fsync_directory(folder_of(target))
 
 
-def copy_file(fs: FileSystem, source: str, target: str, *, size: int | None = None) -> None:
-    """Copy a file, or its first `size` bytes, and make it durable; a file at `target` is replaced."""
+def copy_file(
+    fs: FileSystem, source: str, target: str, *, size: int | None = None, monitor: Monitor | None = None
+) -> None:
+    """Copy a file, or its first `size` bytes, and make it durable; a file at `target` is replaced.
+
+    -800 when the monitor asks to stop.
+    """
+    if monitor is not None:
+        monitor.detail = name_of(target)
     with fs.open(source) as reader, fs.open(target, OpenMode.CREATE) as writer:
         end = reader.size() if size is None else size
-        for _ in copy_bytes(reader, writer, 0, end):
-            pass
+        for length in copy_bytes(reader, writer, 0, end):
+            if monitor is not None:
+                monitor.bytes_done += length
+                if monitor.cancel_requested:
+                    raise EseError.from_code(Err.BackupAbortByCaller, "the copy was cancelled", path=target)
         writer.fsync()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from engine.files.realfile import RealFile
 from engine.info import database_info
+from engine.instance.recovering import PARTIAL
 from esetui.cli.stops import parse_stop
 from esetui.jobs import JobKind, JobState
 from esetui.tui.recovery.until import parse_until, until_option
@@ -125,7 +128,7 @@ async def test_a_recovery_that_fails_names_the_stage_and_leaves_the_evidence(
     async with console(demo, SMALL, str(evidence)) as stage:
         await plan(stage)
         await stage.press("enter")
-        await stage.sees("✗ analysis, copy", "FAILED", "the folder is not")
+        await stage.sees("✗ analysis", "FAILED", "the folder is not")
     assert digests(evidence) == before
     assert [each.name for each in target.iterdir()] == ["something"]
 
@@ -179,3 +182,35 @@ def test_what_is_typed_is_the_option_of_the_command(text: str, option: str) -> N
 def test_what_is_no_stop_point_says_so() -> None:
     assert parse_until("yesterday")[1].startswith("yesterday is no generation")
     assert parse_until("0")[1]
+
+
+@pytest.mark.oracle
+async def test_the_copying_is_followed_and_can_be_cancelled(
+    console: Open, demo: Demo, evidence: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = RealFile.write_at
+    gate = threading.Event()
+
+    def held(self: RealFile, offset: int, data: bytes) -> None:
+        write(self, offset, data)
+        if self.path.endswith("a.edb"):
+            assert gate.wait(20)
+
+    monkeypatch.setattr(RealFile, "write_at", held)
+    before = digests(evidence)
+    async with console(demo, LARGE, str(evidence)) as stage:
+        await plan(stage)
+        await stage.press("enter")
+        try:
+            await stage.sees("✓ analysis", "▶ copy", "copying a.edb")
+            await stage.press("x")
+            await stage.sees("Cancel the recovery?")
+            await stage.press("tab", "enter")
+        finally:
+            gate.set()
+        await stage.sees("CANCELLED")
+        (job,) = stage.control.board.snapshot().jobs
+        assert job.state is JobState.CANCELLED
+    assert digests(evidence) == before
+    # What is there is marked as half-made.
+    assert (evidence.with_name("evidence.recovered") / PARTIAL).exists()

@@ -41,7 +41,7 @@ def recover_job(
     control: Control, plan: RecoveryPlan, view: InstanceView, into: str | None, stop: StopPoint | None = None
 ) -> tuple[Job, Stages]:
     """Recover an instance, with `into` a copy of it there, to `stop` or the end; returns the job and where it is."""
-    names = ("analysis", "redo", "undo", "clean") if into is None else ("analysis, copy", "redo", "undo", "clean")
+    names = ("analysis", "redo", "undo", "clean") if into is None else ("analysis", "copy", "redo", "undo", "clean")
     stages = Stages(names, len(plan.replays))
 
     def event(each: Event) -> None:
@@ -53,7 +53,6 @@ def recover_job(
         monitor.detail = stages.text
 
         def progress(step: Progress) -> bool:
-            monitor.bytes_total, monitor.bytes_done = step.total, step.done
             return stages.progress(step, monitor)
 
         try:
@@ -63,6 +62,7 @@ def recover_job(
                 base_name=plan.base_name,
                 stop=stop,
                 progress=progress,
+                monitor=monitor,
                 on_event=event,
                 env=Environment(fs=control.fs),
             )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from engine.monitor import Phase
 from engine.types import Snt
 from esetui.tui import words
 from esetui.tui.rows import Part
@@ -69,7 +70,7 @@ class Stages:
         elif step.snt is Snt.COMPLETE:
             self.done = max(self.done, self.total)
             self.go(self.names[-1])
-        monitor.detail = self.text
+        monitor.phase, monitor.detail = Phase.REPLAYING, self.text
         return not (monitor.cancel_requested and step.snt in _CANCELLABLE)
 
     def end(self, undone: int = 0) -> None:
@@ -94,6 +95,8 @@ class Stages:
 
     def parts(self, glyphs: Glyphs, job: JobSnapshot | None) -> Sequence[Part]:
         """Return the line of stages: done, going on, to come."""
+        if job is not None and job.monitor.phase is Phase.DATABASES:
+            self.go("copy")
         failed = job is not None and not job.running and not self.ended
         parts: list[Part] = []
         for at in range(len(self.names)):
