@@ -74,8 +74,8 @@ def recover(  # noqa: PLR0913 - what a recovery can be told
     `map_databases` and `files` tell where databases lie, see `engine.recovery.places`.  With `stop` the log is followed
     to there only, and what is behind is put away, not lost; `lose` is leave to go on without logs that no database
     requires.  What the plan knows to fail is refused before anything is written, with the plan's own code.  -1023 when
-    `into` exists and is not empty, -800 when `monitor`, which follows the copying, asks to stop; otherwise the errors of
-    a start.
+    `into` exists and is not empty, -800 when `monitor` asks to stop, which follows the copying; otherwise the errors
+    of a start.
     """
     world = env or Environment()
     fs = world.fs
