@@ -199,10 +199,10 @@ async def test_dirty_evidence_is_shown_as_recovered_and_stays_as_it_is(
         screen = stage.app.screen
         await stage.until(lambda: all(whole for _, whole in screen.session.counts.values()), "the tables are counted")
         await stage.until(lambda: screen.session.counts == counts, f"{screen.session.counts} are {counts}")
-        await stage.sees("recovered in mem")
+        await stage.sees("as recovered")
         await stage.press("escape")
         feed = [row.event_id for row in stage.control.feed.since(0)]
         assert 300 in feed
         await stage.press("1", "w", "tab", "enter")
-        await stage.sees("as it is on disk")
+        await stage.sees("as on disk")
     assert digests(folder) == before

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from textual.message import Message
 
-from esetui.tui import words
 from esetui.tui.doing.base import Acts
 from esetui.tui.model import DatabaseView, State
 from esetui.tui.screens.dialogs import ChoiceDialog
@@ -65,9 +64,7 @@ class BrowsingActs(Acts):
 
     def on_replayed(self, event: Replayed) -> None:
         """Open the browser on the pages of the recovery."""
-        database = event.recovered.database(event.path)
-        note = f"recovered, {words.plural(database.replayed, 'page')}"
-        self.open_browser(event.path, note, recovered=event.recovered)
+        self.open_browser(event.path, "as recovered", recovered=event.recovered)
 
     def open_browser(self, path: str, note: str, *, recovered: Recovered | None = None) -> None:
         """Open the browser."""
