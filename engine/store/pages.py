@@ -174,9 +174,8 @@ class StorePages:
             self._dirty[page.pgno] = _Dirty(self._begin0, self._position)
         else:
             mark.last = self._position
-            if self._begin0 < mark.first:
-                # Recovery applies what a transaction logged only when it has seen its beginning.
-                mark.first = self._begin0
+            # Recovery applies what a transaction logged only when it has seen its beginning.
+            mark.first = min(mark.first, self._begin0)
 
     def mismatch(self, pgno: int, error: EseError) -> None:  # noqa: ARG002 - a page store's method
         """Raise: live records fit their pages."""
