@@ -5,7 +5,7 @@ Source: database reference 5.3-5.5, 5.8.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from engine.format.catalog_row import CatalogRow, IndexFlags, TableFlags
@@ -64,11 +64,13 @@ class IndexDef:
         """Whether a key occurs once."""
         return bool(self.flags & (IndexFlags.UNIQUE | IndexFlags.PRIMARY))
 
-    @property
-    def segments(self) -> tuple[Segment, ...]:
-        """What the key of each column depends on."""
+    segments: tuple[Segment, ...] = field(init=False, repr=False, compare=False)
+    """What the key of each column depends on."""
+
+    def __post_init__(self) -> None:
         order = TextOrder.named(self.locale)
-        return tuple(Segment.of(each.column, descending=each.descending, order=order) for each in self.columns)
+        segments = tuple(Segment.of(each.column, descending=each.descending, order=order) for each in self.columns)
+        object.__setattr__(self, "segments", segments)
 
     def key(self, raw: Sequence[bytes | None]) -> bytes:
         """Return the key of stored values, one a column or fewer for the beginning of a key; -1001 as `make_key`."""

@@ -142,6 +142,13 @@ class Cursor(SeekingCursor):
             found = self._scan.seek_bookmark(key, b"" if self._primary else bookmark)
             return self._arrive(found, behind=False)
 
+    def seek_key(self, key: bytes, match: Seek = Seek.EQ, *, partial: bool = False) -> bool:
+        """Go to an entry by key bytes; with `partial` they stand for all keys that begin with them."""
+        if match is Seek.EQ and not partial and self._scan.tree.unique:
+            with self._work.reading:
+                return self._arrive(self._scan.find(key), behind=False)
+        return super().seek_key(key, match, partial=partial)
+
     def goto(self, bookmark: bytes) -> bool:
         """Go to the row of a bookmark; return whether it exists.
 
@@ -149,7 +156,7 @@ class Cursor(SeekingCursor):
         """
         with self._work.reading:
             if self._primary:
-                return self._arrive(self._scan.seek_bookmark(bookmark), behind=False)
+                return self._arrive(self._scan.find(bookmark), behind=False)
             rows = self.table.rows()
             if nodes.get(self._work.session, rows.tree, bookmark) is None:
                 return self._arrive(False, behind=False)

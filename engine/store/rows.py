@@ -2,7 +2,7 @@
 
     insert   long values, record, entries
     update   new long values, record, entries, then the old long values go
-    delete   entries, long values, record
+    delete   record, entries, long values
 
 A change of more than one node is a level of its own in the transaction, so that an error takes back what was done.
 
@@ -30,7 +30,7 @@ from engine.table.record_reader import RecordReader
 from engine.table.row import Row
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from engine.build.rows import Row as NewRow
     from engine.build.tagged import Raw
@@ -78,7 +78,8 @@ class Rows:
         self.ready: Transaction | None = None
         """The transaction that may write, as long as `generation` is that of the definitions."""
         self.generation = -1
-        self._single = not self.indexes.all and not any(each.type.is_long for each in table.columns)
+        self._has_long = any(each.type.is_long for each in table.columns) or bool(table.gone)
+        self._single = not self.indexes.all and not self._has_long
         """Whether a new row is one node, which is there or not by itself."""
 
     def _number(self) -> int:
@@ -167,7 +168,7 @@ class Rows:
         session = self.session
         session.begin(inner=True)
         try:
-            before = self._own_record(bookmark)
+            before = self.record(bookmark)
             after, released = self.changer.change(before, changes)
             self._put(bookmark, before, after, changes.keys() | self.changer.always)
             for lid in released:
@@ -231,16 +232,21 @@ class Rows:
         session = self.session
         session.begin(inner=True)
         try:
-            record = self._own_record(bookmark)
-            if self.indexes.all:
-                self.indexes.delete(self._raw(record, self.indexes.needed), bookmark)
-            for lid in lids_of(self.layout.decode(record)):
-                self.long.release(lid)
+            record = self.record(bookmark)
+            raw = self._raw(record, self.indexes.needed) if self.indexes.all else []
+            # The record first: who loses against another transaction has done nothing else yet.
             nodes.delete(session, self.tree, bookmark)
+            if raw:
+                self.indexes.delete(raw, bookmark)
+            for lid in self._lids(record):
+                self.long.release(lid)
         except BaseException:
             session.rollback()
             raise
         session.commit()
+
+    def _lids(self, record: bytes) -> Iterable[int]:
+        return lids_of(self.layout.decode(record)) if self._has_long else ()
 
     def escrow(self, bookmark: bytes, name: str, amount: int) -> int:
         """Add to an escrow column, whoever else does; return its value before, as the session sees it.

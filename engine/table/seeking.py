@@ -20,7 +20,7 @@ from engine.errors import Err, EseError
 from engine.format.value import CONVERSION_ERRORS, encoder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from engine.catalog import IndexDef
     from engine.table.row import Row
@@ -51,6 +51,8 @@ class SeekingCursor(ABC):
     """
 
     index: IndexDef | None
+    _encoders: list[Callable[[Any], bytes]] | None = None
+    """Of the columns of the index, made when they are first needed."""
 
     @property
     @abstractmethod
@@ -97,13 +99,17 @@ class SeekingCursor(ABC):
         index = self.index
         if index is None or len(key) > len(index.columns) or not key:
             raise EseError.from_code(Err.InvalidParameter, f"{len(key)} values for a key of {self!r}")
+        encoders = self._encoders
+        if encoders is None:
+            columns = [each.column for each in index.columns]
+            encoders = self._encoders = [encoder(column.type, column.code_page) for column in columns]
         raw: list[bytes | None] = []
-        for value, part in zip(key, index.columns, strict=False):
-            column = part.column
+        for value, encode in zip(key, encoders, strict=False):
             try:
-                raw.append(None if value is None else encoder(column.type, column.code_page)(value))
+                raw.append(None if value is None else encode(value))
             except CONVERSION_ERRORS as error:
-                raise EseError.from_code(Err.InvalidParameter, f"column {column.name}: {error}") from None
+                name = index.columns[len(raw)].name
+                raise EseError.from_code(Err.InvalidParameter, f"column {name}: {error}") from None
         return index.key(raw)
 
     def seek_key(self, key: bytes, match: Seek = Seek.EQ, *, partial: bool = False) -> bool:
