@@ -1,6 +1,6 @@
 """The catalog of a live database, row by row: MSysObjects with its two indexes, its shadow, and MSysObjids.
 
-    add      MSysObjects, RootObjects (tables only), Name - one level; the shadow - another; as the engine does
+    add      MSysObjects, RootObjects (tables only), Name, the shadow: in the order of the engine
     drop     the same, deleted
     change   the row in both tables; index entries where the name changes
 
@@ -29,7 +29,6 @@ from engine.table.cursor import Seek
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import ClassVar
 
     from engine.catalog import TableDef
     from engine.store.doing import TreeRef
@@ -46,10 +45,6 @@ _OBJIDS: Final = (0, "objids")
 
 class Catalog:
     """The catalog as one session sees and changes it."""
-
-    TABLE: ClassVar = CatalogType.TABLE
-    INDEX: ClassVar = CatalogType.INDEX
-    LONG_VALUE: ClassVar = CatalogType.LONG_VALUE
 
     def __init__(self, shared: Shared, session: StoreSession) -> None:
         self._shared = shared
@@ -110,19 +105,16 @@ class Catalog:
     # Changing rows.
 
     def add(self, row: CatalogRow) -> None:
-        """Insert a row.  -1303, -1508 or -1403 for a table, column or index of that name."""
+        """Insert a row.  -1303, -1508 or -1403 for a table, column or index of that name.
+
+        After an error, of this and the others, the caller takes the level back.
+        """
         row, session, shared = self._timed(row), self._session, self._shared
         record, key = row.pack(self._page_size), row.key
-        session.begin()
-        try:
-            nodes.insert(session, shared.catalog, key, record)
-            if row.root_key is not None:
-                self._add_name(shared.roots, row.root_key, row)
-            self._add_name(shared.by_name, row.name_key, row)
-        except BaseException:
-            session.rollback()
-            raise
-        session.commit()
+        nodes.insert(session, shared.catalog, key, record)
+        if row.root_key is not None:
+            self._add_name(shared.roots, row.root_key, row)
+        self._add_name(shared.by_name, row.name_key, row)
         nodes.insert(session, shared.shadow, key, record)
 
     def _timed(self, row: CatalogRow) -> CatalogRow:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from engine.build.catalog_rows import long_value_row
 from engine.errors import Err, EseError
+from engine.format.catalog_row import CatalogType
 from engine.format.longvalue import (
     MOST_BYTES,
     LidSize,
@@ -154,23 +155,29 @@ class StoredValues(LongValues):
         """Make the tree; it stays when the caller's transaction is taken back, unless the whole table goes too."""
         shared, table = self._shared, self._definition
         own = shared.owned(self._session, table.objid)
-        session = self._session if own else shared.system_session()
-        session.begin()
-        try:
-            catalog = Catalog(shared, session)
-            tree = catalog.make_tree(self._parent, kind=int(PageFlags.LONG_VALUE), density=_LV_DENSITY)
-            session.hook(Hook(0, self._forget_tree))
-            catalog.add(long_value_row(table.objid, tree.objid, tree.root))
-            catalog.add_object(tree.objid, table.objid, catalog.LONG_VALUE)
-        except BaseException:
-            session.rollback()
-            raise
-        # Not waited for: what refers to it comes later in the same log.
-        session.commit(lazy=True)
-        if not own:
+        if own:
+            tree = self._add_tree(self._session)
+        else:
+            session = shared.system_session()
+            session.begin()
+            try:
+                tree = self._add_tree(session)
+            except BaseException:
+                session.rollback()
+                raise
+            # Not waited for: what refers to it comes later in the same log.
+            session.commit(lazy=True)
             shared.added(session, table.objid)
         shared.numbers[table.objid, _TREE] = tree.root
         shared.numbers[table.objid, _TREE_OBJID] = tree.objid
+        return tree
+
+    def _add_tree(self, session: StoreSession) -> TreeRef:
+        catalog, objid = Catalog(self._shared, session), self._definition.objid
+        tree = catalog.make_tree(self._parent, kind=int(PageFlags.LONG_VALUE), density=_LV_DENSITY)
+        session.hook(Hook(0, self._forget_tree))
+        catalog.add(long_value_row(objid, tree.objid, tree.root))
+        catalog.add_object(tree.objid, objid, CatalogType.LONG_VALUE)
         return tree
 
     def _forget_tree(self) -> None:
