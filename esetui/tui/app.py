@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 
-from esetui.actions import ACTIONS, BY_ID, Action, Scope
+from esetui.actions import ACTIONS, BY_ID, Action
 from esetui.tui.doing.backups import BackupActs
 from esetui.tui.doing.base import ActionScreen
 from esetui.tui.doing.browsing import BrowsingActs
@@ -45,8 +45,6 @@ if TYPE_CHECKING:
 
 _OWN_KEYS: Final = frozenset(("show", "next_pane", "previous_pane", "pause_events"))
 """Actions whose keys mean more than one thing: the focused widget decides."""
-_EVERYWHERE: Final = frozenset(("help", "palette", "theme", "quit", "cancel_job"))
-"""Actions of the console that every screen with actions has."""
 
 
 def _bindings() -> list[BindingType]:
@@ -123,16 +121,11 @@ class Console(BackupActs, BrowsingActs, CheckActs, LookingActs, MovingActs, Reco
         screen, action = self.screen, BY_ID[name]
         if not isinstance(screen, ActionScreen):
             return
-        own = getattr(screen, f"do_{name}", None)
-        if own is None and screen is not self.main and name not in _EVERYWHERE:
-            if Scope.GLOBAL not in action.where:
-                self.notify(f"{action.title}: go back to the first screen for it (esc).", timeout=4)
-            return
-        reason = screen.reason(action)
+        reason = screen.why_not(action)
         if reason:
             self.notify(f"{action.title}: {reason}.", severity="warning", timeout=4)
             return
-        (own or getattr(self, f"do_{name}"))()
+        (getattr(screen, f"do_{name}", None) or getattr(self, f"do_{name}"))()
 
     def on_key_bar_pressed(self, event: KeyBar.Pressed) -> None:
         """Run the action of the key that was clicked."""

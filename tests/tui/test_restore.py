@@ -181,3 +181,41 @@ async def test_a_damaged_page_is_rebuilt_from_the_set(console: Open, demo: Demo)
         assert stage.control.damage.pages(str(path)) == []
         await stage.sees("1 page repaired")
     assert path.read_bytes() == whole
+
+
+async def test_a_set_whose_log_is_ruined_is_refused_with_the_real_events(console: Open, demo: Demo) -> None:
+    async with console(demo, LARGE) as stage:
+        await back_up(stage, "b")
+        log = next(Path(demo.backup).glob("*.log"))
+        data = bytearray(log.read_bytes())
+        data[5000:9000] = bytes(range(250)) * 16
+        log.write_bytes(data)
+        await restore(stage)
+        await stage.press("r")
+        await stage.sees("FAILED", "✗")
+        ids = [row.event_id for row in stage.control.feed.since(0)]
+        assert 204 in ids
+        assert ids.index(205) > ids.index(204)
+        assert {465, 463, 454} & set(ids)
+        await stage.press("escape")
+        await stage.sees("restore FAILED")
+    assert not (Path(f"{demo.backup}.restored") / "dhcp.mdb").exists()
+
+
+async def test_a_bad_page_met_by_a_backup_leads_to_its_repair(console: Open, demo: Demo, tmp_path: Path) -> None:
+    path = Path(demo.instances[0]) / "dhcp.mdb"
+    async with console(demo) as stage:
+        await back_up(stage, "b")
+        with open_database(path) as database:
+            pgno = next(islice(database["AuditLog"].tree.leaves(), 3, 4)).pgno
+        data = bytearray(path.read_bytes())
+        data[(pgno + 1) * 4096 + 1000 : (pgno + 1) * 4096 + 1100] = bytes(range(100))
+        path.write_bytes(data)
+        other = tmp_path / "other"
+        other.mkdir()
+        stage.control.backup(stage.control.overview.instances[0], JobKind.FULL, str(other))
+        await stage.idle()
+        assert stage.control.board.snapshot().jobs[-1].state is JobState.FAILED
+        assert stage.control.damage.pages(str(path)) == [pgno]
+        await stage.press("1", "home", "down")
+        await stage.sees("DAMAGED", "e Repair pages")

@@ -107,7 +107,9 @@ class BackupActs(Acts):
 
     def do_cancel_job(self) -> None:
         """Cancel the newest running job, after asking."""
-        running = self.main.board.running
+        running = self.control.board.snapshot().running
+        if not running:
+            return
         job = running[-1]
 
         def go(answer: object) -> None:
@@ -115,4 +117,6 @@ class BackupActs(Acts):
                 self.control.board.cancel(job.number)
 
         text = "Nothing of a half-made backup stays behind." if job.kind.is_backup else "Nothing is changed by it."
+        if job.kind in {JobKind.RECOVER, JobKind.RESTORE}:
+            text = "What it was made from stays as it is; a copy that is half made is marked as that."
         self.push_screen(AskDialog(f"Cancel the {job.kind.value}?", text, "Cancel it", stay="Go on"), go)

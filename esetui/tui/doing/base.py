@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from textual.app import App
 from textual.screen import Screen
@@ -15,8 +15,30 @@ if TYPE_CHECKING:
     from esetui.tui.screens.main import MainScreen
 
 
+FIRST: Final = frozenset(
+    (Scope.INSTANCE, Scope.DATABASE, Scope.DAMAGED, Scope.BACKUPS, Scope.BACKUP_SET, Scope.EVENTS, Scope.JOB)
+)
+"""What can have the focus on the first screen."""
+EVERYWHERE: Final = frozenset(("help", "palette", "theme", "quit", "cancel_job"))
+"""Actions of the console that every screen with actions has."""
+
+
 class ActionScreen(Screen[Any]):
-    """A screen with actions: it says which make sense in it, and why one of them cannot be run now."""
+    """A screen with actions: it says which make sense in it, and why one of them cannot be run now.
+
+    `places` are all scopes that something on this screen can have.
+    """
+
+    places: ClassVar[frozenset[Scope]] = FIRST
+
+    def why_not(self, action: Action) -> str:
+        """Return why an action cannot be run on this screen now, or nothing."""
+        if not (self.places | {Scope.GLOBAL}).intersection(action.where):
+            back = FIRST.intersection(action.where)
+            return "go back to the first screen for it (esc)" if back else f"only in {action.where[0].value}"
+        if self.places != FIRST and action.id not in EVERYWHERE and not hasattr(self, f"do_{action.id}"):
+            return "go back to the first screen for it (esc)"
+        return self.reason(action)
 
     def scopes(self) -> tuple[Scope, ...]:
         """Return what has the focus."""
@@ -38,7 +60,7 @@ class ActionScreen(Screen[Any]):
 
     def footer(self) -> list[tuple[Action, str, str]]:
         """Return at most eight actions, with title and the reason why one cannot be run; help and quit stay."""
-        return [(each, self.action_title(each), self.reason(each)) for each in footer(self.scopes())]
+        return [(each, self.action_title(each), self.why_not(each)) for each in footer(self.scopes())]
 
 
 class Acts(App[int]):

@@ -26,7 +26,7 @@ class MovingActs(Acts):
                 self.run_named(name)
 
         screen = self.screen
-        reason = screen.reason if isinstance(screen, ActionScreen) else self.main.reason
+        reason = screen.why_not if isinstance(screen, ActionScreen) else self.main.why_not
         self.push_screen(HelpScreen(reason), go)
 
     def do_palette(self) -> None:
@@ -96,7 +96,7 @@ class MovingActs(Acts):
 
     def do_quit(self) -> None:
         """Leave; asks while a job runs or an instance was started here."""
-        running, started = self.main.board.running, self.control.running()
+        running, started = self.control.board.snapshot().running, self.control.running()
         if not running and not started:
             self.leave(0)
             return

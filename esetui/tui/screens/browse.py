@@ -10,7 +10,7 @@ near the view are held.
 from __future__ import annotations
 
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from textual.message import Message
 
@@ -58,6 +58,7 @@ class BrowseScreen(WorkScreen):
     `pages` are those of a recovery in memory, `close` frees them; `note` says in words in what state it is shown.
     """
 
+    places: ClassVar[frozenset[Scope]] = frozenset((Scope.BROWSE, Scope.JOB))
     AUTO_FOCUS = "#tables"
 
     def __init__(

@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 from pathlib import PurePath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.containers import Vertical
 
@@ -41,6 +41,7 @@ _TONES = {"ERROR": Tone.BAD, "WARNING": Tone.WARN, "INFO": Tone.PLAIN}
 class CheckScreen(WorkScreen):
     """One check."""
 
+    places: ClassVar[frozenset[Scope]] = frozenset((Scope.CHECK, Scope.JOB))
     AUTO_FOCUS = "#findings"
 
     def __init__(self, control: Control, run: CheckRun, job: int) -> None:

@@ -8,7 +8,7 @@ The plan is worked out in a thread; nothing is written before a button is presse
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
@@ -47,6 +47,7 @@ _ON_PLAN = frozenset(("recover", "recover_in_place", "browse"))
 class PlanScreen(WorkScreen):
     """The plan of one instance."""
 
+    places: ClassVar[frozenset[Scope]] = frozenset((Scope.PLAN, Scope.JOB))
     AUTO_FOCUS = "#recover"
 
     def __init__(self, control: Control, view: InstanceView) -> None:

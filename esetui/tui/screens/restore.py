@@ -8,7 +8,7 @@ What a choice comes to is worked out in a thread; nothing is written before the 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
@@ -72,6 +72,7 @@ class Summary(FieldLines):
 class RestoreScreen(WorkScreen):
     """A restore; `view` is the instance whose live logs are offered, `chosen` the set to begin with."""
 
+    places: ClassVar[frozenset[Scope]] = frozenset((Scope.RESTORE, Scope.JOB))
     AUTO_FOCUS = "#sets"
 
     def __init__(self, control: Control, view: InstanceView | None, chosen: SetView | None) -> None:
