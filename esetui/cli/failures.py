@@ -100,7 +100,7 @@ _NEXT: Mapping[int, str] = {
     Err.BackupDirectoryNotEmpty: "choose an empty folder, or use --atomic, or --incremental to add to the set there",
     Err.MissingFullBackup: "make a full backup first: the same command without --incremental",
     Err.InvalidBackup: "circular logging is on, so logs are not kept; make a full backup",
-    Err.ReadVerifyFailure: "`esetui verify` lists every damaged page; `esetui repair-page` rebuilds them from an older set",
+    Err.ReadVerifyFailure: "`esetui verify` lists the pages, `esetui repair-page` rebuilds them from an older set",
     Err.LogReadVerifyFailure: "`esetui verify` lists every damaged segment; make a full backup to start a new chain",
     Err.MissingFileToBackup: "a log is gone that the chain needs; make a full backup to start a new chain",
     Err.DatabaseDirtyShutdown: "the database needs recovery: start it once with the program that owns it",
