@@ -11,6 +11,7 @@ import pytest
 from engine.errors import EseError
 from engine.info import database_info
 from engine.instance import Instance
+from engine.types import InitOptions
 from engine.verify import verify
 from tests.recovery.oracle_files import content, writable_copy
 
@@ -72,6 +73,8 @@ RUNS: Final[dict[str, Callable[[Path], object]]] = {
     "log3-hdr-corrupt": lambda at: flip(at / "edb00000003.log", 100),
     "log5-last-block-zero": lambda at: blank(at / "edb00000005.log", 126_976),
     "wrong-logsize": lambda _: None,
+    "control-callbacks": lambda _: None,
+    "edblog-tail-flipped-ignore": lambda at: flip(at / "edb.log", last_block(at / "edb.log") + 200),
 }
 NOT_OURS: Final = frozenset((637, 331, 901))
 """The flush map is not made anew, the version is not raised by a parameter, 901 is a note of the engine to itself."""
@@ -96,16 +99,20 @@ def test_the_same_result_as_the_engine(oracle: Callable[[str], Path], tmp_path: 
     wanted, events = engine_result(dirty / "dirty-damage", run)
     instance = Instance("damage", path=folder, page_size=PAGE, log_file_size=256 if run == "wrong-logsize" else 128)
     code = 0
+    told: list[object] = []
     try:
-        instance.init()
+        lost = run.endswith("-ignore")
+        options = InitOptions.REPLAY_IGNORE_LOST_LOGS if lost else InitOptions.NONE
+        instance.init(options, progress=told.append if run == "control-callbacks" else None)
         instance.term()
     except EseError as error:
         code = error.code
     finally:
         instance.abandon()
     assert code == wanted
+    assert bool(told) == (run == "control-callbacks")
     # A damaged tail is found when the log is looked at, before any replay begins.
-    unsaid = NOT_OURS | ({300, 454} if run == "edblog-tail-flipped" else set())
+    unsaid = NOT_OURS | ({300, 454} if run.startswith("edblog-tail-flipped") else set())
     assert {each.id for each in instance.events} - {301} == events - unsaid
     lost = run in {"all-logs-missing", "logs-and-chk-missing"}
     if lost or code not in (0, -545):
@@ -115,6 +122,12 @@ def test_the_same_result_as_the_engine(oracle: Callable[[str], Path], tmp_path: 
     assert verify(folder / "a.edb").ok
     if run != "edblog-tail-zeroed":
         assert content(folder / "a.edb") == content(dirty / "dirty-uncommitted" / "after" / "a.edb")
+
+
+@pytest.mark.oracle
+def test_every_run_of_the_engine_is_among_them(oracle: Callable[[str], Path]) -> None:
+    text = (oracle("dirty") / "dirty-damage" / "README.txt").read_text()
+    assert set(re.findall(r"^(\S+)\s+JetInit = ", text, re.MULTILINE)) == set(RUNS)
 
 
 @pytest.mark.oracle
