@@ -18,6 +18,7 @@ from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
 from engine.errors import Err, EseError
+from engine.instance.live import cache_pages
 from engine.instance.opening import Folders, Opened
 from engine.instance.restore_progress import RestoreProgress
 from engine.instance.starting import Starter
@@ -133,6 +134,7 @@ class Restorer(Starter):
             places=places,
             set_top=logs.highest,
             stop=self._stop_at,
+            cache_pages=cache_pages(self._params),
         )
         try:
             recovery.replay()

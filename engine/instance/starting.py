@@ -15,6 +15,7 @@ from engine.errors import Err, EseError
 from engine.files.base import FileKind
 from engine.format.logheader import LogHeaderExpectation
 from engine.instance.keeper import LogKeeper
+from engine.instance.live import cache_pages
 from engine.instance.opening import (
     Folders,
     Opened,
@@ -190,6 +191,7 @@ class Starter:
             self._progress,
             stop=self._stop_at,
             lose=self._lose,
+            cache_pages=cache_pages(self._params),
         )
 
     def _replay_partly(self, found: LogStream) -> tuple[Opened, Recovery | None, tuple[str, ...]]:

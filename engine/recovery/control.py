@@ -146,6 +146,8 @@ class ControlReplay:
     """Header of the last log."""
     set_top: int = 0
     """Highest generation of the backup set that is restored; 0 in a soft recovery."""
+    cache_pages: int = 0
+    """Pages of each database that are kept decoded, 0 for the default."""
     attached: dict[int, ReplayedHeader] = field(default_factory=dict)
     passed: dict[int, Passed] = field(default_factory=dict)
     finished: dict[str, ReplayedHeader] = field(default_factory=dict)
@@ -298,6 +300,7 @@ class ControlReplay:
                 attach_position=named.position,
                 dbtime=header.dbtime_dirtied,
                 objid=header.objid_last,
+                cache_pages=self.cache_pages,
             )
         else:
             pages = known.pages
@@ -395,7 +398,14 @@ class ControlReplay:
             time=self.env.log_time(),
         )
         pages = ReplayedPages(
-            self.env.fs, path, header.page_size, attach_position=named.position, dbtime=0, objid=0, anew=True
+            self.env.fs,
+            path,
+            header.page_size,
+            attach_position=named.position,
+            dbtime=0,
+            objid=0,
+            anew=True,
+            cache_pages=self.cache_pages,
         )
         pages.cache.tolerant = True
         read = HeaderRead(header, HeaderSource.PRIMARY, ())

@@ -51,7 +51,8 @@ class ReplayedPages:
     """Pages of a database that takes part in a replay: a `engine.recovery.replay.ReplayedDatabase`.
 
     `attach_position` is its lgposAttach: records at or before it are not for it.  `dbtime_last` and `objid_last`
-    begin at the greater of what its header and the list of attached databases say.  `anew`: whatever lies at `path` is
+    begin at the greater of what its header and the list of attached databases say.  At most `cache_pages` are kept
+    decoded (0: what fits 32 MiB), and pages whose before-images are not logged yet.  `anew`: whatever lies at `path` is
     not looked at.
     """
 
@@ -65,6 +66,7 @@ class ReplayedPages:
         dbtime: int,
         objid: int,
         anew: bool = False,
+        cache_pages: int = 0,
     ) -> None:
         self.attach_position = attach_position
         self.dbtime_last = dbtime
@@ -81,7 +83,7 @@ class ReplayedPages:
             page_size,
             read=self.spilled.read,
             write=self.spilled.write,
-            capacity=CACHE_BYTES // page_size,
+            capacity=cache_pages or CACHE_BYTES // page_size,
         )
         self.resized = False
 

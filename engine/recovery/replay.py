@@ -121,7 +121,7 @@ class Replay:
         session = self.session(record.procid)
         if session.live:
             lowest = session.level - record.levels
-            self._unpin(each for each in session.versions.values() if each.level > lowest)
+            self._unpin(session.above(max(0, lowest)))
             session.rollback(record.levels)
 
     def _macro_begin(self, _pos: LgPos, record: lr.MacroBegin) -> None:
@@ -244,7 +244,7 @@ class Replay:
             trx_begin0=record.trx_begin0,
             pgno=record.pgno,
         )
-        session.versions[version.rceid] = version
+        session.keep(version)
         return version
 
     def _replaced(

@@ -36,6 +36,21 @@ class Session:
     versions: dict[int, Version] = field(default_factory=dict)
     deferred: set[int] = field(default_factory=set)
     """Changes whose before-image an UndoInfo record must still bring."""
+    _nested: dict[int, list[Version]] = field(default_factory=dict)
+    """Versions by level, of levels above 1: few at a time, where a transaction may have very many."""
+
+    def keep(self, version: Version) -> None:
+        """Take in a version."""
+        self.versions[version.rceid] = version
+        if version.level > 1:
+            self._nested.setdefault(version.level, []).append(version)
+
+    def above(self, level: int) -> list[Version]:
+        """Return the versions of levels above `level`."""
+        if not level:
+            return list(self.versions.values())
+        nested = [each for number, found in self._nested.items() if number > level for each in found]
+        return [each for each in nested if self.versions.get(each.rceid) is each]
 
     def begin0_at(self, pos: LgPos, levels: int, trx: int) -> None:
         """Begin a transaction from level 0."""
@@ -43,6 +58,7 @@ class Session:
         self.level = levels >> _LEVEL_BITS
         self.begin0, self.trx_begin0 = pos, trx
         self.versions.clear()
+        self._nested.clear()
         self.deferred.clear()
 
     def begin(self, levels: int) -> None:
@@ -55,15 +71,21 @@ class Session:
         if not level:
             self.end()
             return
-        for version in self.versions.values():
-            version.level = min(version.level, level)
+        for number in [each for each in self._nested if each > level]:
+            for version in self._nested.pop(number):
+                version.level = level
+                if level > 1:
+                    self._nested.setdefault(level, []).append(version)
 
     def rollback(self, levels: int) -> None:
         """Close levels whose changes the Undo records before this have taken back."""
-        for _ in range(min(levels, self.level)):
-            self.versions = {rceid: each for rceid, each in self.versions.items() if each.level != self.level}
-            self.level -= 1
-        if not self.level:
+        lowest = max(0, self.level - levels)
+        for version in self.above(lowest):
+            del self.versions[version.rceid]
+        for number in [each for each in self._nested if each > lowest]:
+            del self._nested[number]
+        self.level = lowest
+        if not lowest:
             self.end()
 
     def end(self) -> None:
@@ -71,6 +93,7 @@ class Session:
         self.level = 0
         self.begin0 = None
         self.versions.clear()
+        self._nested.clear()
         self.deferred.clear()
 
     def of_level(self, level: int) -> list[Version]:

@@ -100,6 +100,8 @@ class Recovery:
     """How far the log is followed; None: to its end."""
     lose: Lose = Lose.NOTHING
     """What of finished work may be lost, when the databases become consistent all the same."""
+    cache_pages: int = 0
+    """Pages of each database that are kept decoded; 0 for the default."""
     state: ControlReplay | None = None
     started: LgPos = LGPOS_MIN
     limit: LgPos | None = None
@@ -151,6 +153,7 @@ class Recovery:
                 start.generation,
                 self._header_of(limit.generation),
                 set_top=self.set_top,
+                cache_pages=self.cache_pages,
             )
             self.state = state
             self._follow(state, range(start.generation, limit.generation + 1), limit)

@@ -109,13 +109,16 @@ class World:
         assert self.looked.checkpoint is not None
         self.checkpoint = self.looked.checkpoint.checkpoint
 
-    def replayed(self, disk: CrashFileSystem, start: LgPos | None = None) -> ControlReplay:
+    def replayed(self, disk: CrashFileSystem, start: LgPos | None = None, cache_pages: int = 0) -> ControlReplay:
         looked = look(disk, INST)
         checkpoint = self.checkpoint
         if start is not None:
             checkpoint = checkpoint.replace(checkpoint=start, version_flags=0)
         places = Places(disk, INST)
-        recovery = Recovery(Environment(fs=disk), EventLog(shared=False), looked.stream, checkpoint, places=places)
+        events = EventLog(shared=False)
+        recovery = Recovery(
+            Environment(fs=disk), events, looked.stream, checkpoint, places=places, cache_pages=cache_pages
+        )
         recovery.replay()
         return recovery.replayed_state()
 
@@ -172,3 +175,17 @@ def test_an_earlier_checkpoint_gives_the_same(oracle: Callable[[str], Path], cas
     assert lowest < world.checkpoint.checkpoint.generation
     for generation in range(lowest, world.checkpoint.checkpoint.generation):
         assert meaning(pages_of(world.replayed(world.disk, LgPos(generation, 1, 0)))) == once, generation
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("case", ["inserts", "updates", "p4k", "lv"])
+def test_a_small_cache_gives_the_same_and_holds_no_more(oracle: Callable[[str], Path], case: str) -> None:
+    world = World(oracle("dirty") / f"dirty-{case}" / "before")
+    once = meaning(pages_of(world.replayed(world.disk)))
+    control = world.replayed(world.disk, cache_pages=16)
+    for each in control.attached.values():
+        cache = each.pages.cache
+        # Pages whose before-images are not in the log yet cannot be written, however full it is.
+        assert len(cache._pages) <= 16 + len(cache._pins)
+        assert each.pages.spilled.replayed > 0
+    assert meaning(pages_of(control)) == once
