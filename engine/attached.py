@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from engine.env import Environment
-    from engine.files.base import Buffer, File
+    from engine.files.base import Buffer, File, FileSystem
     from engine.format.dbheader import DatabaseHeader
 
 
@@ -94,6 +94,11 @@ class AttachedDatabase:
             with self._lock:
                 self._count()
         return self._header
+
+    @property
+    def fs(self) -> FileSystem:
+        """The file system that the database lies on."""
+        return self._env.fs
 
     @property
     def file(self) -> File:

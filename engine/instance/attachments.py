@@ -364,6 +364,8 @@ class Attachments:
         now = self._env.log_time()
         database.change_header(lambda header: header_changes.clean_shutdown(header, position=position, time=now))
         database.write_header()
+        if self._live is not None:
+            self._live.close(database, clean=True)
 
     def _finish_unlogged(self, database: AttachedDatabase) -> None:
         now = self._env.log_time()

@@ -145,8 +145,8 @@ class LiveStore:
             if database is None or dbid == database.dbid:
                 pages.flush()
 
-    def close(self, database: AttachedDatabase) -> None:
-        """Let go of the live pages of a database."""
+    def close(self, database: AttachedDatabase, *, clean: bool = False) -> None:
+        """Let go of the live pages of a database; `clean`: its file has them all, and its header says so."""
         pages = self.pages.pop(database.dbid, None)
         shared = self.shared.pop(database.dbid, None)
         if shared is not None:
@@ -154,7 +154,7 @@ class LiveStore:
         if pages is not None:
             with self.journal.latch:
                 self.cleanup.forget_pages(pages)
-            pages.close()
+            pages.close(clean=clean)
 
     def end(self) -> None:
         """Let go of everything; nothing is written.  Idempotent."""

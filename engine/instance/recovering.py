@@ -24,6 +24,7 @@ from engine.files.copying import copy_bytes
 from engine.instance.core import Instance
 from engine.log.paths import folder_of, join, name_of
 from engine.monitor import Phase
+from engine.pages.shadow import LIVE, RECOVERY
 from engine.params import Param
 from engine.recovery.looking import folder_and_database
 from engine.recovery.plan import Outlook, plan_recovery
@@ -132,7 +133,10 @@ def _copy(fs: FileSystem, plan: RecoveryPlan, target: str, monitor: Monitor | No
     _prepare(fs, target)
     lowest = plan.replays.start if plan.replays else 0
     wanted = [name for number, name in _logs(fs, plan) if number is None or number >= lowest]
-    files = [join(plan.folder, name) for name in wanted] + sorted(set(sources.values()))
+    databases = sorted(set(sources.values()))
+    # With what may be needed to mend pages that a power failure has torn.
+    beside = [f"{each}{suffix}" for each in databases for suffix in (LIVE, RECOVERY)]
+    files = [*(join(plan.folder, name) for name in wanted), *databases, *beside]
     there = {path: stat.size for path in files if (stat := fs.stat(path)) is not None}
     if monitor is not None:
         monitor.phase, monitor.bytes_done, monitor.bytes_total = Phase.DATABASES, 0, sum(there.values())

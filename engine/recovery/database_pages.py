@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from engine.files.base import OpenMode
 from engine.format.page import page_offset
 from engine.pages.cache import PageCache
+from engine.pages.shadow import LIVE, RECOVERY, PageShadow, remove_shadow, torn_pages
 from engine.pages.source import FilePages, SpilledPages
 from engine.space import owned_pages
 
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from engine.files.base import File, FileSystem
     from engine.page_reading import File as Readable
     from engine.types import LgPos
+
+_BATCH: Final = 64
+"""Pages written to the database at once."""
 
 CACHE_BYTES: Final = 32 * 1024 * 1024
 """Bytes of pages that are kept decoded; the rest goes to the temporary file."""
@@ -75,6 +79,9 @@ class ReplayedPages:
         self.page_size = page_size
         try:
             self.spilled = SpilledPages(FilePages(self._file, page_size, cache_bytes=4 * 1024 * 1024))
+            if not anew:
+                for pgno, image in torn_pages(fs, self._file, page_size).items():
+                    self.spilled.write(pgno, image)
         except BaseException:
             self._file.close()
             raise
@@ -130,17 +137,28 @@ class ReplayedPages:
         """Damaged pages that the log has built anew."""
         return self.cache.rebuilt
 
-    def write_back(self, target: File) -> None:
+    def write_back(self, target: File, fs: FileSystem | None = None) -> None:
         """Write every changed page to the database, make it durable, and end the file behind the last owned page.
 
         The log that describes the changes must be durable before.  Written in page order; a crash in between is
-        repaired by replaying again, because each page says by its dbtime what it holds already.
+        repaired by replaying again, because each page says by its dbtime what it holds already.  With `fs` the pages
+        are kept in a shadow meanwhile, so that none is lost that tears; without, the file is one that is made anew.
         """
         self.cache.flush()
-        for pgno in self.spilled.written():
-            target.write_at(page_offset(pgno, self.page_size), self.spilled.read(pgno))
+        written = self.spilled.written()
+        shadow = None if fs is None else PageShadow(fs, target.path + RECOVERY, self.page_size, target.fsync)
+        step = _BATCH if shadow is None else min(_BATCH, shadow.most)
+        for start in range(0, len(written), step):
+            batch = [(pgno, self.spilled.read(pgno)) for pgno in written[start : start + step]]
+            if shadow is not None:
+                shadow.protect(batch)
+            for pgno, data in batch:
+                target.write_at(page_offset(pgno, self.page_size), data)
         # The pages are on the disk before a header says that the database is clean.
         target.fsync()
+        if fs is not None and shadow is not None:
+            shadow.remove()
+            remove_shadow(fs, target.path + LIVE)
         end = page_offset(owned_pages(target, self.page_size).last + 1, self.page_size)
         if target.size() != end:
             target.truncate(end)

@@ -4,6 +4,8 @@ A `StorePages` is the `engine.redo.store.PageStore` that live records are applie
 where the oldest of the transactions began that have changed it (recovery would have to start there: the checkpoint
 stays before it) and which record changed it last (that one must be on the disk before the page is).
 
+Each page goes to a shadow file before it goes where it belongs (`engine.pages.shadow`).
+
 Pages leave memory only in `maintain`, never while an operation loads others: a page that an operation has in its hand
 stays the page that counts.  All databases of an instance share one `PagePool`, whose limit is the size of the cache.
 
@@ -25,6 +27,7 @@ from engine.format.page import FLUSH_TYPE_SHIFT, PageFlags, page_offset
 from engine.format.versions import LOG_VERSION_NEW_PAGE
 from engine.page_reading import read_verified
 from engine.pages.mutable import MutablePage
+from engine.pages.shadow import LIVE, PageShadow
 from engine.store.page_rules import assert_rules
 from engine.types import LGPOS_MIN
 
@@ -126,6 +129,7 @@ class StorePages:
         self._images: dict[int, dict[int, BeforeImage]] = {}
         """Kept before-images by page, and there by the identity of what keeps them."""
         self._begin0 = self._position = LGPOS_MIN
+        self._shadow = PageShadow(database.fs, self.path + LIVE, self.page_size, database.file.fsync)
         self.pool.stores.append(self)
         self.announces = False
         """Whether pages that trees get are announced by NewPage records."""
@@ -302,15 +306,19 @@ class StorePages:
         if not ready:
             return 0
         self.database.pages_change()
-        for run in _runs(ready, max(1, _LONGEST_WRITE // self.page_size)):
-            data = [self._encoded(pgno) for pgno in run]
-            self.database.write_pages(
-                page_offset(run[0], self.page_size), data[0] if len(data) == 1 else b"".join(data)
-            )
-            for pgno in run:
-                first = dirty.pop(pgno).first
-                self._written = first if self._written is None else min(first, self._written)
+        step = min(self._shadow.most, max(1, _LONGEST_WRITE // self.page_size))
+        for start in range(0, len(ready), step):
+            self._write_batch(ready[start : start + step])
         return len(ready)
+
+    def _write_batch(self, pgnos: list[int]) -> None:
+        images = {pgno: self._encoded(pgno) for pgno in pgnos}
+        self._shadow.protect([*images.items()])
+        for run in _runs(pgnos):
+            self.database.write_pages(page_offset(run[0], self.page_size), b"".join(images[pgno] for pgno in run))
+            for pgno in run:
+                first = self._dirty.pop(pgno).first
+                self._written = first if self._written is None else min(first, self._written)
 
     def flush(self) -> None:
         """Write every changed page and make the file durable.  The log first: errors of the log."""
@@ -338,8 +346,12 @@ class StorePages:
         with latch:
             self._syncing = None
 
-    def close(self) -> None:
-        """Give up the pages in memory; idempotent."""
+    def close(self, *, clean: bool = False) -> None:
+        """Give up the pages in memory; idempotent.  `clean`: the file has them all, durably."""
+        if clean:
+            self._shadow.remove()
+        else:
+            self._shadow.close()
         self.pool.count -= len(self._pages)
         self._pages.clear()
         self._dirty.clear()
@@ -361,11 +373,11 @@ class StorePages:
         return page.encode()
 
 
-def _runs(pgnos: list[int], longest: int) -> Iterator[list[int]]:
+def _runs(pgnos: list[int]) -> Iterator[list[int]]:
     """Yield ascending page numbers as runs of neighbours."""
     run = pgnos[:1]
     for before, pgno in pairwise(pgnos):
-        if pgno != before + 1 or len(run) == longest:
+        if pgno != before + 1:
             yield run
             run = []
         run.append(pgno)
