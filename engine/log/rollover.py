@@ -66,6 +66,33 @@ def make_log_file_from_reserve(fs: FileSystem, folder: str, names: LogNames, hea
     return None
 
 
+def make_reserves(fs: FileSystem, folder: str, names: LogNames, size: int) -> None:
+    """Make the reserve logs that are missing or have another size; -1808 when the disk is full.
+
+    What they hold does not matter, but their blocks must exist.
+    """
+    present = FolderNames(entry.name for entry in fs.list(folder))
+    for name in names.reserves:
+        actual = present.actual(name)
+        path = join(folder, actual or name)
+        stat = fs.stat(path)
+        if stat is not None and stat.size == size:
+            continue
+        try:
+            with fs.open(path, OpenMode.CREATE) as file:
+                file.preallocate(size)
+                zeros = bytes(min(_CHUNK, size))
+                for offset in range(0, size, len(zeros)):
+                    file.write_at(offset, zeros[: size - offset])
+                # The blocks are there before anybody counts on them.
+                file.fsync()
+        except EseError:
+            with suppress(EseError):
+                fs.unlink(path)
+            raise
+        fs.fsync_directory(folder)
+
+
 def _fill(file: File, header: LogHeader) -> None:
     zeros = bytes(min(_CHUNK, header.file_size))
     for offset in range(LOG_HEADER_SIZE, header.file_size, len(zeros)):

@@ -23,7 +23,13 @@ from engine.format.names import LAST_GENERATION
 from engine.format.segment import NOP_PADDING_LIMIT, SEGMENT_HEADER_SIZE, SEGMENT_PAYLOAD, SEGMENT_SIZE
 from engine.log.generation_file import GenerationFile
 from engine.log.paths import join
-from engine.log.rollover import discard_prepared, make_log_file, make_log_file_from_reserve, put_in_place
+from engine.log.rollover import (
+    discard_prepared,
+    make_log_file,
+    make_log_file_from_reserve,
+    make_reserves,
+    put_in_place,
+)
 from engine.types import LgPos, LogTime
 
 if TYPE_CHECKING:
@@ -319,6 +325,19 @@ class LogWriter:
         with self.lock:
             self.check()
             self._roll()
+
+    def keep_reserves(self) -> None:
+        """Make the reserve logs that are missing; when both are there, the disk is not full (any more).
+
+        Called without the lock.  A disk without room for them is no error: it is noticed when the log needs it.
+        """
+        try:
+            make_reserves(self.env.fs, self.folder, self.names, self._file.header.file_size)
+        except EseError as error:
+            if error.code not in (Err.DiskFull, Err.LogDiskFull):
+                raise
+        else:
+            self.disk_full = False
 
     def take_down(self, error: EseError) -> None:
         """Refuse everything from here on (-510), because the files can no longer follow the log.

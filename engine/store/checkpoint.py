@@ -6,7 +6,8 @@
     3  headers, then the checkpoint, then (circular logging) old logs go: `LogOwner.advance`
 
 Which pages are due follows from JET_paramCheckpointDepthMax: recovery should not have to read more log than that.
-Commits that nobody waited for reach the disk here too.
+Commits that nobody waited for reach the disk here too, and the reserve logs are made, and made anew when a full disk
+has used them.
 
 In an `Environment` with `background` a thread does it; without, it is done in `maintain`, between operations.
 Source: log reference 5.2, 6.4; jet-api reference, parameters 24 and 41.
@@ -90,7 +91,7 @@ class Upkeep:
 
     def between_operations(self) -> None:
         """Do what is due, where no thread does it.  Called without the latch."""
-        if self._wanted and not self._background:
+        if not self._background and (self._wanted or self._journal.writer.disk_full):
             self.work()
 
     def end(self) -> None:
@@ -119,6 +120,9 @@ class Upkeep:
             for pages in list(self._pool.stores):
                 pages.sync()
             self._owner.advance()
+            if any(pages.worked for pages in self._pool.stores):
+                # Work has to be ended and taken back even when the disk of the log is full one day.
+                self._journal.writer.keep_reserves()
 
     def _batch(self) -> bool:
         """Write one batch of one database; False when nothing was due."""
@@ -159,7 +163,7 @@ class Upkeep:
                 return
             try:
                 self._journal.flush_lazy()
-                if self._wanted:
+                if self._wanted or self._journal.writer.disk_full:
                     self.work()
             except EseError as error:
                 # Pages stay changed and the checkpoint where it is; when the log failed nobody can go on anyway.

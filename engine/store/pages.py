@@ -116,7 +116,7 @@ class StorePages:
         self.path = database.path
         self.page_size = database.page_size
         self.last_page = database.last_owned_page
-        self.dbtime_last = database.header.dbtime_dirtied
+        self.dbtime_last = self._dbtime_first = database.header.dbtime_dirtied
         self.objid_last = database.header.objid_last
         self.pool = PagePool(DEFAULT_CACHE_BYTES // self.page_size) if pool is None else pool
         self._extension = extension
@@ -247,6 +247,11 @@ class StorePages:
             del self._images[version.pgno]
 
     # Room.
+
+    @property
+    def worked(self) -> bool:
+        """Whether a page has been changed since the database was attached."""
+        return self.dbtime_last != self._dbtime_first
 
     @property
     def kept_pages(self) -> int:

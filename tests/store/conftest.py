@@ -123,6 +123,10 @@ class Live:
             data = FilePages(file, self.page_size).page(pgno).data
             return MutablePage.decode(data, pgno, path=PATH)
 
+    def names(self) -> list[str]:
+        """Return the names of the files in the folder."""
+        return [each.name for each in self.disk.list(FOLDER)]
+
     def records(self) -> list[LogRecord]:
         stream = LogStream.find(self.disk, FOLDER, "edb")
         assert stream is not None

@@ -12,6 +12,7 @@ from engine.errors import Err, EseError
 from engine.files.crash import CrashPolicy
 from engine.files.fault import FaultFileSystem, FaultMode
 from engine.format import lr
+from engine.format.logheader import LogHeaderFlags
 from engine.format.page import PageFlags
 from engine.instance.live import cache_pages
 from engine.params import Param, Parameters, SharedParameters
@@ -238,3 +239,66 @@ def test_a_page_that_cannot_be_written_stays_changed(new_live: Callable[..., Liv
     live.pages.flush()
     live.end()
     assert values(live) == [0, 77, 2]
+
+
+def test_a_full_disk_uses_the_reserve_logs_and_work_goes_on_when_there_is_room(new_live: Callable[..., Live]) -> None:
+    live = new_live(MANY)
+    inner = live.disk
+    live.end()
+    full = FaultFileSystem(inner, select=lambda op, path: op == "preallocate" and path.endswith(("tmp.log", ".jrs")))
+    live.fs = full
+    live.start()
+    log, between = live.journal.writer, live.instance.live.upkeep.between_operations
+
+    def refuses() -> bool:
+        return log.disk_full
+
+    found = leaves(live)
+    touch(live, found[:5])
+    log.roll()
+    between()
+    assert sorted(each for each in live.names() if each.endswith(".jrs")) == ["edbres00001.jrs", "edbres00002.jrs"]
+    writer = Writer(live, 400)
+    writer.replace(0, -1, found[0])
+    full.fail_at, full.times, full.mode = full.count + 1, 10**6, FaultMode.ENOSPC
+    log.roll()
+    assert refuses()
+    assert log.header.flags & LogHeaderFlags.RESERVE_LOG
+    with pytest.raises(EseError) as caught:
+        writer.replace(0, -2, found[1])
+    assert caught.value.code == Err.LogDiskFull
+    between()
+    assert refuses(), "there is no room for the reserves yet"
+    writer.commit()
+    full.fail_at = None
+    between()
+    assert not refuses()
+    assert sorted(each for each in live.names() if each.endswith(".jrs")) == ["edbres00001.jrs", "edbres00002.jrs"]
+    touch(live, found[5:8], 800)
+    assert [each.id for each in live.instance.events].count(428) == 1
+    live.end()
+    assert sum(number < 0 for number in values(live)) == 8
+    assert live.findings() == []
+
+
+def test_without_any_room_the_log_goes_down_and_recovery_helps(new_live: Callable[..., Live]) -> None:
+    live = new_live(MANY)
+    inner = live.disk
+    live.end()
+    full = FaultFileSystem(inner, select=lambda op, path: op == "preallocate" and path.endswith("tmp.log"))
+    live.fs = full
+    live.start()
+    writer = Writer(live)
+    writer.replace(0, -1, leaves(live)[0])
+    writer.commit()
+    full.fail_at, full.times, full.mode = full.count + 1, 10**6, FaultMode.ENOSPC
+    with pytest.raises(EseError) as caught:
+        live.journal.writer.roll()
+    assert caught.value.code == Err.LogDiskFull
+    with pytest.raises(EseError) as caught:
+        live.instance.session()
+    assert caught.value.code == Err.InstanceUnavailable
+    live.fs = None
+    again = live.killed()
+    again.end()
+    assert sum(number < 0 for number in values(again)) == 1
