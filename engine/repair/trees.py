@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from engine.repair.page import PlannedPage
 
 _MOST_REMAINING: Final = 1000
+_CATALOG: Final = frozenset(("", "MSysObjects"))
 _NOT_A_BODY: Final = PageFlags.EMPTY | PageFlags.PRE_INIT
 
 
@@ -73,12 +74,17 @@ def check_trees(
     An error in one of these tables, or on one of these pages, forbids the repair.
     """
     pages = RepairedPages(base, planned)
-    tables_by_name = read_catalog(pages, findings=Findings())
+    met = Findings()
+    tables_by_name = read_catalog(pages, findings=met)
     trees = _trees(tables_by_name.values())
     objids = {each.objid for each in planned if not _bodiless(each)}
     every = len(objids) < len({each.objid for each in planned}) or not objids <= trees.keys()
     wanted = {each.pgno for each in planned}
     tables = {trees[objid][0] for objid in objids if objid in trees}
+    if met.count:
+        # What the catalog does not tell now cannot be checked.
+        tables |= _CATALOG
+        every = True
     pages.asked.clear()
     forbidding: list[CheckFinding] = []
     remaining: list[CheckFinding] = []

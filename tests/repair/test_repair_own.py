@@ -15,6 +15,7 @@ from engine.errors import Err, EseError
 from engine.files.base import OpenMode
 from engine.files.fault import FaultFileSystem
 from engine.files.real import RealFileSystem
+from engine.format.page import Page, PageFlags
 from engine.header_file import write_header
 from engine.info import database_info
 from engine.instance import Instance
@@ -175,6 +176,28 @@ def test_a_tree_that_stays_damaged_is_not_touched(patient: Patient, leaves: list
     assert caught.value.code == Err.ReadVerifyFailure
     assert patient.read() == before
     assert write_repair(plan(patient, *leaves[:2]), env=patient.env).pages == tuple(leaves[:2])
+
+
+def test_a_damaged_catalog_has_to_be_named_too(patient: Patient, leaves: list[int]) -> None:
+    """Without it nobody knows what tree the page belongs to."""
+    last = len(patient.read()) // PAGE - 2
+    pages = plan(patient, *range(1, last + 1)).pages
+    catalog = [
+        each.pgno
+        for each in pages
+        if (each.table, each.tree, each.in_use) == ("MSysObjects", "", True)
+        and not Page(each.rebuilt, each.pgno).flags & PageFlags.SPACE_TREE
+    ]
+    assert len(catalog) > 2
+    good = patient.read()
+    for damaged in catalog:
+        patient.flip(leaves[0])
+        patient.flip(damaged)
+        found = plan(patient, leaves[0])
+        assert not found.ok, damaged
+        assert found.others.damaged == [damaged]
+        write_repair(plan(patient, leaves[0], damaged), env=patient.env)
+        assert patient.read() == good
 
 
 def test_a_page_that_is_damaged_in_the_set_too(patient: Patient, leaves: list[int]) -> None:
