@@ -112,10 +112,14 @@ class Session:
             raise EseError.from_code(Err.LoggingDisabled, "there are no transactions without a log")
         return self._store
 
-    def open(self, path: StrPath) -> Database:
-        """Return an attached database for reading and changing its tables; -1203 when it is not attached for that."""
+    def open(self, path: StrPath, *, read_only: bool = False) -> Database:
+        """Return an attached database for reading and changing its tables, or only for reading.
+
+        -1203 when it is not attached for writing: `engine.open_database` reads it then.
+        """
         with self.entered():
-            return Database(self.store, self._host.shared(os.fspath(path)), self, self._host.file_system)
+            shared = self._host.shared(os.fspath(path))
+            return Database(self.store, shared, self, self._host.file_system, read_only=read_only)
 
     @contextmanager
     def transaction(self, *, read_only: bool = False, lazy_flush: bool = False) -> Iterator[None]:

@@ -29,10 +29,12 @@ if TYPE_CHECKING:
 
 
 class Database:
-    """One database, open in one session."""
+    """One database, open in one session.  `read_only`: whatever would change it is -1809."""
 
-    def __init__(self, session: StoreSession, shared: Shared, owner: Owner, fs: FileSystem) -> None:
-        self._work = Work(session, owner, shared)
+    def __init__(
+        self, session: StoreSession, shared: Shared, owner: Owner, fs: FileSystem, *, read_only: bool = False
+    ) -> None:
+        self._work = Work(session, owner, shared, read_only=read_only)
         self._shared = shared
         self._definitions = Definitions(session, shared, fs)
 

@@ -36,10 +36,11 @@ class Owner(Protocol):
 class Work:
     """One session's way into a database.  Not re-entrant: a call does not make another one by this way."""
 
-    __slots__ = ("_own", "_owner", "_shared", "calls", "reading", "session")
+    __slots__ = ("_own", "_owner", "_read_only", "_shared", "calls", "reading", "session")
 
-    def __init__(self, session: StoreSession, owner: Owner, shared: Shared) -> None:
+    def __init__(self, session: StoreSession, owner: Owner, shared: Shared, *, read_only: bool = False) -> None:
         self.session = session
+        self._read_only = read_only
         self.calls = 0
         self._owner = owner
         self._shared = shared
@@ -63,6 +64,8 @@ class Work:
             self._owner.leave()
 
     def __enter__(self) -> None:
+        if self._read_only:
+            raise EseError.from_code(Err.PermissionDenied, "opened for reading only", path=self._shared.pages.path)
         self.begin()
         session = self.session
         if not session.level:

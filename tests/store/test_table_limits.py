@@ -102,6 +102,23 @@ def test_one_thread_at_a_time_in_a_session(desk: Desk) -> None:
     assert desk.settled() == []
 
 
+def test_a_database_opened_for_reading_only(desk: Desk) -> None:
+    session, database = desk.open()
+    mark = hosts(database).insert(Name="x", Owner="x", Note="n" * 3000)
+    reading = session.open(PATH, read_only=True)
+    table = reading["Hosts"]
+    assert [row["Name"] for row in table.cursor("byName")] == ["x"]
+    for change in (
+        lambda: table.insert(Name="y"),
+        lambda: table.update(mark, Name="y"),
+        lambda: table.long_value(mark, "Note").append(b"y"),
+        lambda: table.delete_column("Note"),
+        lambda: reading.delete_table("Hosts"),
+    ):
+        assert code_of(change) == Err.PermissionDenied
+    assert desk.settled() == []
+
+
 def test_transactions_nest_to_level_seven(desk: Desk) -> None:
     session, database = desk.open()
     table = hosts(database)
