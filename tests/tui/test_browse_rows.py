@@ -290,3 +290,15 @@ def test_a_million_rows_open_at_once_without_being_loaded(tmp_path: Path) -> Non
         peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 8 << 20
+
+
+def test_pages_are_freed_when_the_last_one_lets_go(path: Path) -> None:
+    freed: list[int] = []
+    with open_database(path) as database:
+        session = Session(str(path), RealFileSystem(), database.pages, lambda: freed.append(1))
+        session.open()
+        session.hold()
+        session.close()
+        assert freed == []
+        session.let_go()
+        assert freed == [1]

@@ -115,3 +115,17 @@ def test_every_kind_of_finding_has_a_meaning_and_a_next_step(kind: CheckKind) ->
     advice = advice_for(kind)
     assert advice.meaning.endswith(".")
     assert advice.action.endswith(".")
+
+
+async def test_a_running_instance_is_not_checked(console: Open, demo: Demo, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with console(demo) as stage:
+        await stage.press("s")
+        await stage.confirm()
+        await stage.idle()
+        said: list[str] = []
+        monkeypatch.setattr(stage.app, "notify", lambda text, **_: said.append(text))
+        await stage.press("1", "home", "down", "c")
+        assert said == ["Check: the instance is running; s stops it."]
+        await stage.press("w")
+        await stage.sees("running: as on")
+        await stage.press("escape")

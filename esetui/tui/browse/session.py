@@ -15,7 +15,7 @@ from esetui.tui.browse.matches import Matches, RowFilter
 from esetui.tui.browse.rowset import Rowset
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from engine.files.base import FileSystem
     from engine.findings import Finding
@@ -115,7 +115,17 @@ class Status:
 class Session:
     """An open database, the table that is shown, and what is counted in the background."""
 
-    def __init__(self, path: str, fs: FileSystem, pages: PageSource | None = None) -> None:
+    def __init__(
+        self,
+        path: str,
+        fs: FileSystem,
+        pages: PageSource | None = None,
+        free: Callable[[], object] | None = None,
+    ) -> None:
+        """Open later; `free` gives `pages` back once nobody uses them any more."""
+        self._free = free
+        self._users = 1
+        self._lock = threading.Lock()
         self.path = path
         self.fs = fs
         self.pages = None if pages is None else SharedPages(pages)
@@ -142,10 +152,29 @@ class Session:
         return tuple(entries)
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file, and let go of the pages."""
         if self._database is not None:
             self._database.close()
             self._database = None
+        self.let_go()
+
+    def hold(self) -> None:
+        """Keep the pages beyond the end of the screen; from any thread."""
+        with self._lock:
+            self._users += 1
+
+    def let_go(self) -> None:
+        """Give up one hold on the pages; the last one frees them.  From any thread."""
+        with self._lock:
+            self._users -= 1
+            last = not self._users
+        if last and self._free is not None:
+            self._free()
+
+    @property
+    def replayed(self) -> bool:
+        """Whether the pages are those of a recovery in memory."""
+        return self.pages is not None
 
     def show(self, name: str, index: str | None) -> Shown:
         """Open a table in the order of an index (None: of its rows); a filter is left behind."""

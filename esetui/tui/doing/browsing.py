@@ -38,7 +38,8 @@ class BrowsingActs(Acts):
         """Look into a database; for one that was not shut down ask in which state."""
         found = None if view is None else self.control.found(view.key)
         if database.state is not State.DIRTY or found is None or not found.has_log:
-            self.open_browser(database.path, f"{database.state.value}")
+            running = database.state is State.RUNNING
+            self.open_browser(database.path, "running: as on disk" if running else database.state.value)
             return
 
         def go(answer: object) -> None:

@@ -66,8 +66,15 @@ def replay(
 
 def export_rows(control: Control, session: Session, shown: Shown, text: str, target: str, command: str) -> Job:
     """Write the rows of a table to a new file, in a job; those that fit `text`, when there is any."""
+    session.hold()
 
     def work(monitor: Monitor) -> str:
+        try:
+            return write(monitor)
+        finally:
+            session.let_go()
+
+    def write(monitor: Monitor) -> str:
         with open_database(session.path, fs=control.fs, pages=session.pages) as database:
             table = database[shown.name]
             names = list(table.columns)

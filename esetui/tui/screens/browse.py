@@ -66,9 +66,8 @@ class BrowseScreen(WorkScreen):
     ) -> None:
         super().__init__(control)
         self.path = path
-        self.session = Session(path, control.fs, pages)
+        self.session = Session(path, control.fs, pages, close)
         self._note = note
-        self._free = close
         self._wanted: tuple[str, str | None] = ("", None)
         self._drawn: tuple[str, str | None] | None = None
         """The table and order that the grid has."""
@@ -93,13 +92,7 @@ class BrowseScreen(WorkScreen):
 
     def on_unmount(self) -> None:
         """Close the database when the reader has done what it is doing."""
-
-        def end() -> None:
-            self.session.close()
-            if self._free is not None:
-                self._free()
-
-        self._reader.close(end)
+        self._reader.close(self.session.close)
 
     # What was read.
 
@@ -254,7 +247,7 @@ class BrowseScreen(WorkScreen):
         if line is None:
             return ""
         order = f" --index {quote(index)}" if index else ""
-        return line + order + (" --replay" if self._free is not None else "")
+        return line + order + (" --replay" if self.session.replayed else "")
 
     def do_filter(self) -> None:
         """Open the filter of the pane with the focus."""

@@ -36,6 +36,9 @@ def _database(name: str, main: MainScreen) -> str:
     database = main.database
     if database is None:
         return "choose a database in the first pane"
+    view = main.instance
+    if name != "browse" and view is not None and main.control.is_running(view.key):
+        return "the instance is running; s stops it"
     if name == "repair_pages" and not main.control.damage.pages(database.path):
         return "no damaged page of this database is known; v or c looks for them"
     return ""
