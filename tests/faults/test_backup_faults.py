@@ -25,14 +25,18 @@ from engine.backup.sets import BackupSet, Verdict, list_backups
 from engine.build import Column, ColumnType, DatabaseBuilder
 from engine.env import Environment
 from engine.errors import Err, EseError
+from engine.files.base import OpenMode
 from engine.files.crash import CrashFileSystem, CrashPolicy
 from engine.files.fault import FaultFileSystem, FaultMode, SimulatedKill
+from engine.format.checksum import set_batch_checksums
+from engine.format.flushmap import DBTIME_UNKNOWN, FLUSH_MAP_PAGE_SIZE, FlushMapHeader
 from engine.format.lr import Trace
 from engine.format.names import LogNames
+from engine.header_file import read_header_from, write_header
 from engine.instance import Instance
 from engine.log.checkpoint_file import read_checkpoint_file
 from engine.log.truncate import archives
-from engine.types import BackupOptions
+from engine.types import BackupOptions, LogTime, Signature
 from engine.verify import verify
 
 if TYPE_CHECKING:
@@ -48,7 +52,7 @@ POLICIES = [CrashPolicy.KEEP_ALL, CrashPolicy.DROP_ALL, CrashPolicy.RANDOM, Cras
 
 
 def environment(fs: FileSystem) -> Environment:
-    return Environment(fs=fs, sleep=lambda _: None)
+    return Environment(background=False, fs=fs, sleep=lambda _: None)
 
 
 def start(fs: FileSystem) -> Instance:
@@ -95,6 +99,21 @@ def worlds() -> Callable[[str], World]:
     return world
 
 
+def give_flush_map(disk: CrashFileSystem) -> None:
+    """Put a flush map beside the database that the engine would believe; it is read during a backup too."""
+    signature = Signature(7, LogTime(b"\1\1\1\1\1\126\0\0"))
+    with disk.open(f"{FOLDER}/a.edb", OpenMode.READ_WRITE) as file:
+        header = read_header_from(file).header
+        write_header(file, header.replace(sign_db_hdr_flush=signature, sign_flush_map_hdr_flush=signature))
+    page = bytearray(FLUSH_MAP_PAGE_SIZE)
+    page[8:16] = DBTIME_UNKNOWN.to_bytes(8, "little")
+    set_batch_checksums(page, 0, FLUSH_MAP_PAGE_SIZE)
+    flush_map = FlushMapHeader(flags=1, sign_db_hdr_flush=signature, sign_flush_map_hdr_flush=signature)
+    with disk.open(f"{FOLDER}/a.jfm", OpenMode.CREATE) as file:
+        file.write_at(0, flush_map.pack() + page)
+    disk.sync_all()
+
+
 def make_world(options: int) -> World:
     disk = CrashFileSystem()
     for folder in (FOLDER, TARGET, AGAIN):
@@ -102,6 +121,7 @@ def make_world(options: int) -> World:
     with DatabaseBuilder(environment(disk), f"{FOLDER}/a.edb", threaded=False) as builder:
         rows = [{"id": each} for each in range(20)]
         builder.add_table("t", [Column("id", ColumnType.LONG)], rows=rows)
+    give_flush_map(disk)
     instance = start(disk)
     busy(instance)
     if options:
@@ -118,6 +138,7 @@ def make_world(options: int) -> World:
     running.backup(TARGET, options=BackupOptions(options))
     world.operations = counting.count - before
     world.names = [f"{each.op} {each.path}" for each in counting.operations[-world.operations :]]
+    assert options & INCREMENTAL or any(each.endswith("a.jfm") for each in world.names)
     running.abandon()
     return world
 
