@@ -224,6 +224,8 @@ def JetStopServiceInstance2(instance: int | None, grbit: int = 0) -> int:
             raise EseError.from_code(Err.InvalidGrbit, f"{options:#x}")
         if options == _RESUME:
             raise EseError.from_code(Err.ClientRequestToStopJetService, "a stopped service cannot be resumed")
+        if found.state is InstanceState.CREATED:
+            raise EseError.from_code(Err.InvalidParameter, "the instance is not running")
         found.check_running()
         if options & _STOP_AND_EMIT_LOG:
             found.writer.roll()

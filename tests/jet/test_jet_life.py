@@ -80,7 +80,7 @@ def test_wrong_arguments_are_codes(start: Callable[..., Any]) -> None:
 def test_without_init(start: Callable[..., Any], tmp_path: Path) -> None:
     handle, _, _ = start(init=False)
     assert jet.JetBackupInstance(handle, str(tmp_path)) == Err.NotInitialized
-    assert jet.JetStopServiceInstance(handle) == Err.NotInitialized
+    assert jet.JetStopServiceInstance(handle) == Err.InvalidParameter
     assert jet.JetTerm2(handle) == Err.NotInitialized
     assert jet.JetTerm2(handle) == Err.InvalidParameter, "it is gone all the same"
 

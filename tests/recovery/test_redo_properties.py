@@ -124,7 +124,7 @@ class World:
 
 
 def pages_of(control: ControlReplay) -> dict[str, dict[int, bytes]]:
-    """Return the pages of every database that takes part, as they would be written; before any undo."""
+    """Return the pages of every database that takes part, as they would be written; before any undo.  Closes them."""
     found: dict[str, dict[int, bytes]] = {}
     for each in (*control.attached.values(), *control.finished.values()):
         pages = found.setdefault(each.path, {})
@@ -134,6 +134,7 @@ def pages_of(control: ControlReplay) -> dict[str, dict[int, bytes]]:
             except EseError as error:
                 if error.code not in (Err.PageNotInitialized, Err.FileIOBeyondEOF, Err.ReadVerifyFailure):
                     raise
+    control.close()
     return found
 
 
