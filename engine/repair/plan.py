@@ -96,9 +96,9 @@ def plan_repair(
     """Plan the repair of `pages` (numbers from 1) of the database at `path` from the set in `source`.
 
     `logs` is the folder of the logs since, by default that of the database.  -1003 a page number that the database
-    does not have, or more than `MOST_PAGES`; -550 not shut down clean, -1032 in use; -539 -543 -551 set or logs do not
-    lead to the database, -567 it was changed by something else; -1018 the set's own copy of the page is damaged and the
-    log does not build it anew; otherwise the errors of a restore.
+    does not have, or more than `MOST_PAGES`; -550 not shut down clean, -1202 -1084 in use; -531 -539 -543 -551 set or
+    logs do not lead to the database, -567 it was changed by something else; -1018 the set's own copy of the page is
+    damaged and the log does not build it anew; otherwise the errors of a restore.
     """
     world = env or Environment()
     name = world.fs.absolute(os.fspath(path))

@@ -41,8 +41,9 @@ class RepairResult:
 def write_repair(plan: RepairPlan, *, env: Environment | None = None) -> RepairResult:
     """Write the pages of a plan; what needs no repair is left alone.
 
-    -1206 the plan's own check forbids it, -1032 the database is in use, -1215 it has changed since it was
-    looked at, -1018 what was written reads otherwise; otherwise what the system says.
+    The error of the first finding when the plan's own check forbids it, -1202 -1084 the database or its instance is in
+    use, -1215 it has changed since it was looked at, -1018 what was written reads otherwise; otherwise what the system
+    says.
     """
     world = env or Environment()
     fs, path = world.fs, plan.path

@@ -119,6 +119,8 @@ def test_what_is_refused(patient: Patient, tmp_path: Path) -> None:
     assert repair(patient, 999999, "--yes").code == ExitCode.USAGE
     assert run("repair-page", patient.database, 5, "--from", tmp_path / "nowhere").code == ExitCode.STORAGE
     assert run("repair-page", patient.database, 5).code == ExitCode.USAGE
+    with patient.env.fs.lock(patient.database + ".lock"):
+        assert repair(patient, 5, "--yes").code == ExitCode.BUSY
     lost = repair(patient, 5, "--logs", tmp_path)
     assert lost.code == ExitCode.NOT_RECOVERABLE
     assert lost.of("error")[0]["code"] == -543

@@ -219,10 +219,11 @@ def test_numbers(patient: Patient) -> None:
 def test_who_is_at_work_or_was_not_ended(patient: Patient) -> None:
     instance = Instance(path=patient.logs, page_size=PAGE, log_file_size=64)
     instance.init()
-    assert refused(patient, 5).code == Err.FileAccessDenied
+    assert refused(patient, 5).code == Err.LogFilePathInUse
     with instance.session() as session:
         session.attach(patient.database)
-        assert refused(patient, 5).code == Err.DatabaseDirtyShutdown
+        assert refused(patient, 5).code == Err.LogFilePathInUse
+        assert refused(patient, 5, logs=patient.source).code == Err.DatabaseInUse
         session.detach(patient.database)
     # Died without an end: the database is whole, its instance is not.
     instance.abandon()
@@ -237,7 +238,7 @@ def test_somebody_takes_it_between_plan_and_write(patient: Patient, leaves: list
     before = patient.read()
     with patient.env.fs.lock(patient.database + ".lock"), pytest.raises(EseError) as caught:
         write_repair(found, env=Environment(sleep=lambda _: None))
-    assert caught.value.code == Err.FileAccessDenied
+    assert caught.value.code == Err.DatabaseInUse
     patient.flip(leaves[0], offset=700)
     with pytest.raises(EseError) as caught:
         write_repair(found, env=patient.env)
