@@ -34,6 +34,8 @@ class Scope(Enum):
     PLAN = "the recovery plan"
     RESTORE = "a restore"
     CHECK = "an integrity check"
+    ACTIVITY = "the activity of an instance"
+    WALK = "the guided walk"
 
 
 class Safety(Enum):
@@ -79,6 +81,8 @@ _SHOWN = {
     "escape": "esc",
     "left_square_bracket": "[",
     "right_square_bracket": "]",
+    "plus": "+",
+    "minus": "-",
 }
 
 
@@ -247,6 +251,57 @@ ACTIONS: tuple[Action, ...] = (
         "esetui repair-page {file} {page} --from {set}",
         Safety.WRITES,
         8,
+    ),
+    Action(
+        "activity",
+        "Activity",
+        ("h",),
+        "What goes on in a running instance, as charts: transactions, log, cache, versions, sessions.",
+        (Scope.INSTANCE, Scope.DATABASE),
+        None,
+        Safety.READS,
+        50,
+    ),
+    # The demonstration.
+    Action(
+        "walk",
+        "Next step",
+        ("u",),
+        "Next step of the guided walk: backups among writers, a power failure, recovery, restore (demonstration).",
+        (Scope.WALK,),
+        None,
+        Safety.WRITES,
+        1,
+    ),
+    Action(
+        "more_work",
+        "More work",
+        ("plus",),
+        "Set writers to work, or let them do twice as much; in the demonstration.",
+        (Scope.ACTIVITY,),
+        None,
+        Safety.WRITES,
+        10,
+    ),
+    Action(
+        "less_work",
+        "Less work",
+        ("minus",),
+        "Let the writers do half as much; in the demonstration.",
+        (Scope.ACTIVITY,),
+        None,
+        Safety.WRITES,
+        11,
+    ),
+    Action(
+        "kill",
+        "Cut off",
+        ("K",),
+        "End the run as a power failure would; in the demonstration.",
+        (Scope.ACTIVITY,),
+        None,
+        Safety.WRITES,
+        12,
     ),
     # The browser.
     Action(

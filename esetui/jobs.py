@@ -54,6 +54,7 @@ class JobKind(Enum):
     EXPORT = "export"
     START = "start"
     STOP = "stop"
+    CUT_OFF = "cut off"
 
     @property
     def is_backup(self) -> bool:

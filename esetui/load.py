@@ -3,7 +3,7 @@
 Each writer is a thread with a session of its own.  Its transactions are numbered, and what each does is a mixture:
 
     a row in Ledger with (writer, number)       every transaction: what is restored must have no gap
-    a new lease, a change, a deletion           in Leases, with a secondary index and now and then a long note
+    a new one, a change, a deletion           in Renewals, with a secondary index and now and then a long note
 
 `rate` is transactions a second for all writers together and may be changed at any time; 0 lets them rest.
 """
@@ -30,15 +30,15 @@ if TYPE_CHECKING:
     from engine.table.values import Value
 
 LEDGER: Final = "Ledger"
-LEASES: Final = "Leases"
-MOST_LEASES: Final = 2_000
-"""Leases of a writer; then it deletes as many as it adds."""
+RENEWALS: Final = "Renewals"
+MOST_RENEWALS: Final = 2_000
+"""Rows of a writer; then it deletes as many as it adds."""
 
 _LEDGER_COLUMNS: Final = (
     Column("Writer", ColumnType.LONG, not_null=True),
     Column("Number", ColumnType.LONG, not_null=True),
 )
-_LEASE_COLUMNS: Final = (
+_RENEWAL_COLUMNS: Final = (
     Column("Id", ColumnType.LONG_LONG, not_null=True),
     Column("Host", ColumnType.TEXT, size=64, code_page=ASCII),
     Column("Renewed", ColumnType.LONG),
@@ -125,12 +125,12 @@ class _Writer:
     def __init__(self, session: Session, database: Database, number: int, seed: int) -> None:
         self._session = session
         self._ledger = database[LEDGER]
-        self._leases = database[LEASES]
+        self._renewals = database[RENEWALS]
         self._writer = number
         self._random = random.Random(seed * 1000 + number)  # noqa: S311 - a mixture, not a secret
         self._next = _highest(self._ledger.cursor("pk"), number) + 1
         self._made = [
-            row["Id"] for row in self._leases.cursor("pk").range(number * _STRIDE, (number + 1) * _STRIDE - 1)
+            row["Id"] for row in self._renewals.cursor("pk").range(number * _STRIDE, (number + 1) * _STRIDE - 1)
         ]
         self._fresh = max((int(each) for each in self._made if isinstance(each, int)), default=number * _STRIDE - 1) + 1
 
@@ -161,11 +161,11 @@ class _Writer:
         note = "A long note. " * choose.randrange(1, _NOTE_LINES) if number % _NOTE_EVERY == 0 else None
         with self._session.transaction():
             self._ledger.insert(Writer=self._writer, Number=number)
-            self._leases.insert(Id=fresh, Host=f"host-{choose.randrange(10_000)}.example", Renewed=0, Note=note)
-            cursor = self._leases.cursor("pk")
+            self._renewals.insert(Id=fresh, Host=f"host-{choose.randrange(10_000)}.example", Renewed=0, Note=note)
+            cursor = self._renewals.cursor("pk")
             if self._made and cursor.seek(choose.choice(self._made)):
                 cursor.update(Renewed=number)
-            if len(self._made) >= MOST_LEASES:
+            if len(self._made) >= MOST_RENEWALS:
                 gone = choose.randrange(len(self._made))
                 if cursor.seek(self._made[gone]):
                     cursor.delete()
@@ -193,10 +193,10 @@ def _make_tables(session: Session, database: Database) -> None:
     with session.transaction():
         if LEDGER not in database:
             database.create_table(LEDGER, _LEDGER_COLUMNS, indexes=[Index("pk", ("Writer", "Number"), primary=True)])
-        if LEASES not in database:
+        if RENEWALS not in database:
             database.create_table(
-                LEASES,
-                _LEASE_COLUMNS,
+                RENEWALS,
+                _RENEWAL_COLUMNS,
                 indexes=[Index("pk", ("Id",), primary=True), Index("byHost", ("Host", "Renewed"))],
             )
 

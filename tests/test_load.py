@@ -11,7 +11,7 @@ from engine import Instance, open_database, restore_set
 from engine.build import DatabaseBuilder
 from engine.check import Severity, check
 from engine.env import Environment
-from esetui.load import LEASES, LEDGER, Load, ledger_gaps
+from esetui.load import LEDGER, RENEWALS, Load, ledger_gaps
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -93,4 +93,4 @@ def test_a_backup_among_writers_restores_without_a_gap(folder: Path, tmp_path: P
     assert all(count == highest for count, highest in found.values())
     assert before + 50 <= sum(count for count, _ in found.values())
     with open_database(back / "a.edb", strict=True) as database:
-        assert database[LEASES].count() > 0
+        assert database[RENEWALS].count() > 0

@@ -12,14 +12,27 @@ if TYPE_CHECKING:
 
 
 def run(
-    paths: Sequence[str], *, target: str | None = None, theme: str | None = None, settings: Config | None = None
+    paths: Sequence[str],
+    *,
+    target: str | None = None,
+    theme: str | None = None,
+    settings: Config | None = None,
+    sandbox: str = "",
+    play: float | None = None,
 ) -> int:
-    """Open the console on the instances below `paths` and return the exit code."""
+    """Open the console on the instances below `paths` and return the exit code.
+
+    `sandbox` is the folder of the demonstration; with `play` its walk goes by itself, with so many seconds after
+    each step.
+    """
+    from esetui.tui.activity.walk import Walk  # noqa: PLC0415
     from esetui.tui.app import Console  # noqa: PLC0415 - textual is imported only when a screen opens
     from esetui.tui.control import Control  # noqa: PLC0415
 
-    control = Control(paths, target=target, settings=settings)
-    app = Console(control, theme=theme)
+    control = Control(paths, target=target, settings=settings, sandbox=sandbox)
+    if sandbox:
+        control.walk = Walk(control, "dhcp", target or sandbox)
+    app = Console(control, theme=theme, play=play)
     try:
         code = app.run()
     finally:

@@ -14,6 +14,7 @@ from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 
 from esetui.actions import ACTIONS, BY_ID, Action
+from esetui.tui.doing.activity import ActivityActs
 from esetui.tui.doing.backups import BackupActs
 from esetui.tui.doing.base import ActionScreen
 from esetui.tui.doing.browsing import BrowsingActs
@@ -59,7 +60,7 @@ def _bindings() -> list[BindingType]:
     ]
 
 
-class Console(BackupActs, BrowsingActs, CheckActs, LookingActs, MovingActs, RecoveryActs):
+class Console(ActivityActs, BackupActs, BrowsingActs, CheckActs, LookingActs, MovingActs, RecoveryActs):
     """The console."""
 
     CSS_PATH = "styles/console.tcss"
@@ -68,9 +69,10 @@ class Console(BackupActs, BrowsingActs, CheckActs, LookingActs, MovingActs, Reco
     COMMAND_PALETTE_BINDING = "ctrl+p"
     BINDINGS: ClassVar[list[BindingType]] = _bindings()
 
-    def __init__(self, control: Control, *, theme: str | None = None) -> None:
+    def __init__(self, control: Control, *, theme: str | None = None, play: float | None = None) -> None:
         super().__init__()
         self.control = control
+        self._play = play
         self.animation_level = "none"
         for each, _ in THEMES:
             self.register_theme(each)
@@ -101,6 +103,8 @@ class Console(BackupActs, BrowsingActs, CheckActs, LookingActs, MovingActs, Reco
         self.theme_changed_signal.subscribe(self, self._recolour)
         self.control.start_watching()
         self._signals.take()
+        if self._play is not None:
+            self.set_interval(0.25, partial(self.go_on, self._play))
 
     def on_unmount(self) -> None:
         """Give the signals back."""

@@ -20,6 +20,7 @@ from esetui.actions import BY_ID, command_line
 from esetui.config import Config
 from esetui.jobs import JobBoard, JobKind
 from esetui.tui import words
+from esetui.tui.activity.figures import Activity
 from esetui.tui.damage import Damage
 from esetui.tui.feed import EventFeed
 from esetui.tui.gather import Scan, scan
@@ -34,9 +35,11 @@ if TYPE_CHECKING:
     from engine.backup.result import BackupResult
     from engine.discover import FoundInstance
     from engine.files.base import FileSystem
+    from engine.instance import Instance
     from engine.monitor import Monitor
     from engine.verify import VerifyReport
     from esetui.jobs import Job
+    from esetui.tui.activity.walk import Walk
 
 _KINDS = {
     JobKind.FULL: "backup_full",
@@ -62,6 +65,7 @@ class Control:
         settings: Config | None = None,
         fs: FileSystem | None = None,
         watch: bool = True,
+        sandbox: str = "",
     ) -> None:
         self.settings = settings or Config()
         self.fs = fs or RealFileSystem()
@@ -72,6 +76,10 @@ class Control:
         self.paths = tuple(self.fs.absolute(each) for each in paths)
         self.folders: tuple[str, ...] = (self.fs.absolute(target),) if target else ()
         self._runs: dict[str, service.Running] = {}
+        self.activity = Activity(self.instance_of)
+        self.walk: Walk | None = None
+        """The guided walk, in the demonstration."""
+        self._sandbox = self.fs.absolute(sandbox) if sandbox else ""
         # A signal may come while the person leaves: whoever is second finds everything stopped.
         self._closing = threading.Lock()
         self._lock = threading.Lock()
@@ -152,6 +160,16 @@ class Control:
         with self._lock:
             return list(self._runs)
 
+    def instance_of(self, key: str) -> Instance | None:
+        """Return the running instance that this console started, or None."""
+        with self._lock:
+            run = self._runs.get(key)
+        return None if run is None else run.instance
+
+    def is_sandbox(self, folder: str) -> bool:
+        """Whether a folder is part of the demonstration, where writers may be let loose."""
+        return bool(self._sandbox) and PurePath(folder).is_relative_to(self._sandbox)
+
     def start_plan(self, key: str) -> PlanView:
         """Say what starting would write."""
         found = self.found(key)
@@ -184,7 +202,22 @@ class Control:
         """Stop an instance clean, in a job."""
         return self.submit(JobKind.STOP, lambda _: self._stop(view.key, view.name), view)
 
+    def kill(self, key: str) -> Job:
+        """Cut an instance of the demonstration off in the middle of its work: nothing more is written, in a job."""
+
+        def work(_: Monitor) -> str:
+            with self._lock:
+                run = self._runs.pop(key, None)
+            if run is None:
+                raise EseError.from_code(Err.NotInitialized, "the instance is not running")
+            run.instance.abandon()
+            self.activity.stop(key)
+            return "The instance was cut off; its databases are dirty until they are recovered."
+
+        return self.submit(JobKind.CUT_OFF, work, self.overview.instance(key))
+
     def _stop(self, key: str, name: str) -> str:
+        self.activity.stop(key)
         with self._lock:
             run = self._runs.pop(key)
         try:
@@ -342,6 +375,7 @@ class Control:
             self._watcher.stop()
             self.page_names.close()
             self.board.cancel_all()
+            self.activity.close()
             problems = [] if self.board.join(timeout) else ["a job did not end in time"]
             for key in self.running():
                 try:

@@ -42,12 +42,21 @@ def open_console(
     target: str | None,
     theme: str | None,
     settings: config.Config,
+    sandbox: str = "",
+    play: float | None = None,
 ) -> ExitCode:
-    """Run the console on a terminal, or say what to use instead of one."""
+    """Run the console on a terminal, or say what to use instead of one; `sandbox`, `play` as `esetui.tui.run`."""
     if not on_terminal(out):
         return ExitCode.USAGE
     tui = importlib.import_module("esetui.tui")
-    code = tui.run(paths, target=target or settings.backup.directory or None, theme=theme, settings=settings)
+    code = tui.run(
+        paths,
+        target=target or settings.backup.directory or None,
+        theme=theme,
+        settings=settings,
+        sandbox=sandbox,
+        play=play,
+    )
     return ExitCode(code or ExitCode.OK)
 
 

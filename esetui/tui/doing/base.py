@@ -19,7 +19,7 @@ FIRST: Final = frozenset(
     (Scope.INSTANCE, Scope.DATABASE, Scope.DAMAGED, Scope.BACKUPS, Scope.BACKUP_SET, Scope.EVENTS, Scope.JOB)
 )
 """What can have the focus on the first screen."""
-EVERYWHERE: Final = frozenset(("help", "palette", "theme", "quit", "cancel_job"))
+EVERYWHERE: Final = frozenset(("help", "palette", "theme", "quit", "cancel_job", "walk"))
 """Actions of the console that every screen with actions has."""
 
 

@@ -19,6 +19,7 @@ from textual.widgets import Static
 
 from esetui.actions import Action, Scope
 from esetui.tui import words
+from esetui.tui.activity.walk_bar import WalkBar
 from esetui.tui.advice import ADVICE, Advice
 from esetui.tui.doing.base import ActionScreen
 from esetui.tui.model import Choice, DatabaseView, FolderState, InstanceView, Section
@@ -68,6 +69,7 @@ class MainScreen(ActionScreen):
         self.details = Details(id="details")
         self.title_bar = TitleBar(id="title")
         self.key_bar = KeyBar(id="keys")
+        self.walk_bar = WalkBar(id="walk")
         self.board: BoardSnapshot = control.board.snapshot()
         self._scans = -1
         self._last_pane = PANES[0]
@@ -87,6 +89,7 @@ class MainScreen(ActionScreen):
                 )
             with Vertical(id="right", classes="column"):
                 yield Pane(self.details, 0, "Details", id="details-pane")
+        yield self.walk_bar
         yield self.key_bar
         yield Static("", id="too-small")
 
@@ -115,6 +118,7 @@ class MainScreen(ActionScreen):
         self.page_map.show(shown.monitor if shown is not None else None)
         self.events.poll()
         self.title_bar.show(self.control.overview, self.board)
+        self.walk_bar.show(self.control.walk)
         self.key_bar.show(self.footer())
         self._name_panes(shown)
 
@@ -184,9 +188,10 @@ class MainScreen(ActionScreen):
     def scopes(self) -> tuple[Scope, ...]:
         """Return what actions make sense here."""
         job = (Scope.JOB,) if self.board.running else ()
+        walk = () if self.control.walk is None else (Scope.WALK,)
         database = self.database if self.pane == PANES[0] else None
         bad = (Scope.DAMAGED,) if database is not None and self.control.damage.pages(database.path) else ()
-        return (*job, *bad, *_SCOPES.get(self.pane, ()))
+        return (*walk, *job, *bad, *_SCOPES.get(self.pane, ()))
 
     def action_title(self, action: Action) -> str:
         """Return what the footer calls an action."""

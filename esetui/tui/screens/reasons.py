@@ -32,6 +32,17 @@ def _instance(name: str, main: MainScreen) -> str:
     return "a job is running on this instance" if busy else ""
 
 
+def _activity(_: str, main: MainScreen) -> str:
+    view = main.instance
+    if view is None:
+        return "no instance is chosen"
+    return "" if main.control.is_running(view.key) else "the instance is not running; s starts it"
+
+
+def _walk(_: str, main: MainScreen) -> str:
+    return "only in the demonstration: esetui demo" if main.control.walk is None else ""
+
+
 def _database(name: str, main: MainScreen) -> str:
     database = main.database
     if database is None:
@@ -67,6 +78,8 @@ _RULES: Final[Mapping[str, Callable[[str, MainScreen], str]]] = {
         (*_RECOVERY, "backup_full", "backup_atomic", "backup_incremental", "truncate", "start_stop", "logs"), _instance
     ),
     **dict.fromkeys(("browse", "check", "repair_pages"), _database),
+    "activity": _activity,
+    "walk": _walk,
     "verify": _verify,
     "restore": _restore,
     "drill": _drill,

@@ -16,6 +16,7 @@ from textual.widgets import Static
 
 from esetui.actions import BY_ID, Action
 from esetui.tui import words
+from esetui.tui.activity.walk_bar import WalkBar
 from esetui.tui.doing.base import ActionScreen
 from esetui.tui.screens.layout import set_size_classes, ticks_a_second, too_small
 from esetui.tui.widgets.bars import KeyBar, TitleBar
@@ -42,6 +43,7 @@ class WorkScreen(ActionScreen):
         self.board: BoardSnapshot = control.board.snapshot()
         self.title_bar = TitleBar(id="title")
         self.key_bar = KeyBar(id="keys")
+        self.walk_bar = WalkBar(id="walk")
 
     def body(self) -> Iterable[Widget]:
         """Return what stands between title and keys."""
@@ -54,6 +56,7 @@ class WorkScreen(ActionScreen):
         """Lay the screen out."""
         yield self.title_bar
         yield Container(*self.body(), id="body")
+        yield self.walk_bar
         yield self.key_bar
         yield Static("", id="too-small")
 
@@ -72,6 +75,7 @@ class WorkScreen(ActionScreen):
         self.board = self.control.board.snapshot()
         self.refresh_now()
         self.title_bar.show(self.control.overview, self.board)
+        self.walk_bar.show(self.control.walk)
         self.key_bar.show(self.footer())
 
     def footer(self) -> list[tuple[Action, str, str]]:

@@ -1,0 +1,1 @@
+"""A running instance at work: writers for the demonstration, figures over time, and the guided walk."""

@@ -1,0 +1,120 @@
+"""What goes on in a running instance: charts of its figures, and its sessions.
+
+1 activity    transactions, log, what a recovery would replay, cache, versions
+2 sessions    level and changes of each
+
+In the demonstration writers can be set to work, slowed down, and cut off.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from textual.containers import Vertical
+
+from engine.errors import EseError
+from esetui.actions import Action, Scope
+from esetui.tui import words
+from esetui.tui.activity.panel import ActivityPanel, SessionPanel
+from esetui.tui.screens.dialogs import AskDialog
+from esetui.tui.screens.work import WorkScreen
+from esetui.tui.widgets.pane import Pane
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from textual.widget import Widget
+
+    from esetui.tui.control import Control
+
+_TWICE, _HALF = 2.0, 0.5
+
+
+class ActivityScreen(WorkScreen):
+    """The figures of one instance."""
+
+    AUTO_FOCUS = None
+
+    def __init__(self, control: Control, key: str, name: str, folder: str) -> None:
+        super().__init__(control)
+        self.key = key
+        self._name = name
+        self._folder = folder
+        self.panel = ActivityPanel(id="activity")
+        self.sessions = SessionPanel(id="sessions")
+
+    def body(self) -> Iterable[Widget]:
+        """Charts above, sessions below."""
+        yield Vertical(
+            Pane(self.panel, 1, "Activity", id="activity-pane"),
+            Pane(self.sessions, 2, "Sessions", id="sessions-pane"),
+            id="activity-column",
+        )
+
+    def refresh_now(self) -> None:
+        """Draw the newest figures."""
+        activity = self.control.activity
+        samples = activity.look(self.key)
+        self.panel.show(samples, activity.rate(self.key))
+        self.sessions.show(samples[-1] if samples else None)
+        counts = activity.counts(self.key)
+        foot = ""
+        if counts.committed:
+            foot = f"{words.plural(counts.committed, 'transaction')}, {words.plural(counts.conflicts, 'conflict')}"
+        if counts.error is not None and not activity.working(self.key):
+            foot = f"writers ended: {counts.error.name}"
+        running = "running" if samples else "not running"
+        self.pane("activity-pane").name_it(f"Activity of {self._name}", note=running, foot=foot)
+
+    def scopes(self) -> tuple[Scope, ...]:
+        """Return what has the focus."""
+        job = (Scope.JOB,) if self.board.running else ()
+        walk = () if self.control.walk is None else (Scope.WALK,)
+        return (*walk, *job, Scope.ACTIVITY)
+
+    def reason(self, action: Action) -> str:
+        """Return why an action cannot be run now, or nothing."""
+        if action.id == "cancel_job":
+            return "" if self.board.running else "nothing is running"
+        if Scope.ACTIVITY in action.where and action.id != "show":
+            if not self.control.is_sandbox(self._folder):
+                return "only in the demonstration: nobody writes to your databases"
+            if not self.control.is_running(self.key):
+                return "the instance is not running"
+            if action.id in {"less_work", "kill"} and not self.control.activity.working(self.key):
+                return "no writers are at work"
+        return ""
+
+    def do_more_work(self) -> None:
+        """Twice as many transactions."""
+        self._change(_TWICE)
+
+    def do_less_work(self) -> None:
+        """Half as many transactions."""
+        self._change(_HALF)
+
+    def _change(self, factor: float) -> None:
+        try:
+            rate = self.control.activity.change_rate(self.key, factor)
+        except EseError as error:
+            self.app.notify(words.safe(str(error)), severity="error", markup=False)
+            return
+        self.app.notify(f"{rate:,.0f} transactions a second" if rate else "The writers rest.", timeout=2)
+
+    def do_kill(self) -> None:
+        """Ask, and cut the instance off."""
+
+        def go(answer: object) -> None:
+            if answer:
+                self.control.kill(self.key)
+
+        text = "As when the power fails: nothing more is written. Recovery brings back what was committed."
+        self.app.push_screen(AskDialog(f"Cut {self._name} off?", text, "Cut off", stay="Stay"), go)
+
+    def do_pane_1(self) -> None:
+        """Go to the charts."""
+        self.panel.focus()
+
+    def do_pane_2(self) -> None:
+        """Go to the sessions."""
+        self.sessions.focus()
