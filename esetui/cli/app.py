@@ -44,7 +44,7 @@ COMMANDS: dict[str, Entry] = {
     "backup": Entry("backup", "Back up an instance: full, atomic or incremental."),
     "truncate": Entry("truncate", "Delete the logs that recovery no longer needs."),
     "restore": Entry("restore", "Restore the databases of a backup set."),
-    "drill": Entry("drill", "Restore a set to a scratch folder, check it, count its rows, remove it again."),
+    "drill": Entry("drill", "Try a backup set out: restore it, check it, count its rows, remove it again."),
     "repair-page": Entry("repair_page", "Rebuild damaged pages of a database from a backup set and the logs since."),
     "plan": Entry("plan", "Show what recovery of an instance would do; change nothing."),
     "recover": Entry("recover", "Recover an instance: replay its logs, undo what was never committed."),

@@ -12,6 +12,7 @@ from engine.files.real import RealFileSystem
 from engine.info import database_info
 from esetui.actions import ACTIONS, BY_ID, Scope
 from esetui.jobs import JobState
+from esetui.tui.activity.screen import ActivityScreen
 from esetui.tui.app import Console
 from esetui.tui.model import Level, State
 from esetui.tui.screens.browse import BrowseScreen
@@ -264,8 +265,12 @@ async def test_copied_command_is_the_one_that_ran(console: Open, demo: Demo, mon
 
 def test_actions_of_the_table_are_all_there() -> None:
     screens = {
-        Scope.BROWSE: BrowseScreen, Scope.PLAN: PlanScreen, Scope.RESTORE: RestoreScreen, Scope.CHECK: CheckScreen
-    }  # fmt: skip
+        Scope.BROWSE: BrowseScreen,
+        Scope.PLAN: PlanScreen,
+        Scope.RESTORE: RestoreScreen,
+        Scope.CHECK: CheckScreen,
+        Scope.ACTIVITY: ActivityScreen,
+    }
     for action in ACTIONS:
         first = {scope for scope in action.where if scope not in screens}
         places: list[type] = [Console] if first else []
