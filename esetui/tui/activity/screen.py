@@ -8,7 +8,7 @@ In the demonstration writers can be set to work, slowed down, and cut off.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.containers import Vertical
 
@@ -34,6 +34,7 @@ class ActivityScreen(WorkScreen):
     """The figures of one instance."""
 
     AUTO_FOCUS = None
+    places: ClassVar[frozenset[Scope]] = frozenset((Scope.ACTIVITY, Scope.JOB))
 
     def __init__(self, control: Control, key: str, name: str, folder: str) -> None:
         super().__init__(control)

@@ -33,7 +33,7 @@ class ActionScreen(Screen[Any]):
 
     def why_not(self, action: Action) -> str:
         """Return why an action cannot be run on this screen now, or nothing."""
-        if not (self.places | {Scope.GLOBAL}).intersection(action.where):
+        if not (self.places | {Scope.GLOBAL, Scope.WALK}).intersection(action.where):
             back = FIRST.intersection(action.where)
             return "go back to the first screen for it (esc)" if back else f"only in {action.where[0].value}"
         if self.places != FIRST and action.id not in EVERYWHERE and not hasattr(self, f"do_{action.id}"):
