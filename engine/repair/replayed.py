@@ -90,8 +90,8 @@ def replay_copy(
 ) -> ReplayedCopy:
     """Replay the set in `source` and the newer logs in `log_folder` for the database at `path` with that header.
 
-    -1811 no set, -531 it has no copy of the database, -539 of another log stream, -543 the logs do not reach its shutdown, -551
-    they do not lead to it; otherwise the errors of a restore.  Nothing is written.
+    -1811 no set, -531 it has no copy of the database, -539 of another log stream, -543 the logs do not reach its
+    shutdown, -551 they do not lead to it; otherwise the errors of a restore.  Nothing is written.
     """
     found = read_backup_set(source, fs=env.fs)
     copy = _copy_of(env.fs, found.path, [each.path for each in found.databases if each.header is not None], database)
