@@ -344,6 +344,8 @@ class ControlReplay:
         return read
 
     def _check_ranges(self, path: str, header: DatabaseHeader) -> None:
+        # What is not understood is not changed.
+        header.check_version(path=path)
         if header.is_backup_copy:
             self.events.report(619, path)
             raise EseError.from_code(

@@ -359,11 +359,10 @@ class _Planner:
         if verdict is not Verdict.NOW:
             passed = PlannedDatabase(named.path, path, header, Outlook.REFUSED, verdict.value, required, committed)
             return self._passed(passed, open_=open_)
-        if header.is_backup_copy:
-            self._refusals.append(
-                Refusal(Err.SoftRecoveryOnBackupDatabase, f"{path}: a copy that a backup made; restore its set", path)
-            )
-            return PlannedDatabase(named.path, path, header, Outlook.REFUSED, "a backup copy", required, committed)
+        unfit = _unfit(path, header)
+        if unfit is not None:
+            self._refusals.append(unfit)
+            return PlannedDatabase(named.path, path, header, Outlook.REFUSED, unfit.detail, required, committed)
         missing = self._check_ranges(path, header, replays)
         lost = bool(self._lose) and header.gen_max_required < replays.stop
         outlook = Outlook.REFUSED if missing and not lost else Outlook.REPLAYED
@@ -448,3 +447,14 @@ def _understood(header: DatabaseHeader) -> bool:
     except EseError:
         return False
     return True
+
+
+def _unfit(path: str, header: DatabaseHeader) -> Refusal | None:
+    """Return why a database that would take part may not, as far as its header alone tells."""
+    if header.is_backup_copy:
+        return Refusal(Err.SoftRecoveryOnBackupDatabase, f"{path}: a copy that a backup made; restore its set", path)
+    try:
+        header.check_version(path=path)
+    except EseError as error:
+        return Refusal(error.code, error.message, path)
+    return None

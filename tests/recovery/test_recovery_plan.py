@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from engine.env import Environment
 from engine.errors import Err, EseError
+from engine.files.base import OpenMode
 from engine.files.fault import FaultFileSystem, FaultMode, SimulatedKill
 from engine.files.real import RealFileSystem
+from engine.header_file import read_header, write_header
 from engine.info import database_info
 from engine.instance.recovering import PARTIAL, recover
+from engine.log.stream import StreamFindingKind
 from engine.recovery.plan import Outlook, plan_recovery
 from tests.recovery.oracle_files import content, writable_copy
 from tests.recovery.test_dirty_damage import LOGS, RUNS, engine_result
@@ -131,3 +134,97 @@ def test_a_copy_that_dies_is_marked_and_begun_again(oracle: Callable[[str], Path
             recover(source / "before", into=into)
         assert content(into / "a.edb") == wanted
         shutil.rmtree(into)
+
+
+@pytest.mark.oracle
+def test_databases_are_found_wherever_they_are(oracle: Callable[[str], Path], tmp_path: Path) -> None:
+    """By the path of the log, by name, by signature under another name, by a map of folders, or when they are named."""
+    source = oracle("dirty") / "dirty-multidb" / "before"
+    names = sorted(each.name for each in source.glob("*.edb"))
+    assert len(names) > 1
+    wanted = {each.logged_path for each in plan_recovery(source).databases}
+
+    def planned(folder: Path, **options: Any) -> dict[str, str]:
+        plan = plan_recovery(folder, **options)
+        assert plan.ok, plan.refusals
+        return {each.logged_path: each.path for each in plan.databases}
+
+    renamed = writable_copy(source, tmp_path / "renamed")
+    for name in names:
+        (renamed / name).rename(renamed / f"x-{name}")
+    found = planned(renamed)
+    assert found.keys() == wanted
+    assert {each.rsplit("/", 1)[-1] for each in found.values()} == {f"x-{name}" for name in names}
+    # What is put away under a longer name is not taken for the database; two of one signature are not either.
+    (renamed / f"x-{names[0]}").rename(renamed / f"{names[0]}.old")
+    assert not plan_recovery(renamed).ok or plan_recovery(renamed).databases[0].outlook is Outlook.ANEW
+    apart = tmp_path / "apart"
+    apart.mkdir()
+    moved = writable_copy(source, tmp_path / "moved")
+    for name in names:
+        shutil.move(moved / name, apart / f"y-{name}")
+    files = [str(apart / f"y-{name}") for name in names]
+    assert set(planned(moved, files=files).values()) == set(files)
+    for name in names:
+        (apart / f"y-{name}").rename(apart / name)
+    folder = min(wanted).rsplit("\\", 1)[0]
+    assert set(planned(moved, map_databases={folder: str(apart)}).values()) == {str(apart / name) for name in names}
+    job = recover(moved, into=tmp_path / "copy", files=[str(apart / name) for name in names])
+    assert job.databases.keys() == wanted
+    assert all(database_info(path).clean for path in job.databases.values())
+
+
+@pytest.mark.oracle
+def test_logs_of_another_stream_recycled_and_damaged_ones_have_their_names(
+    oracle: Callable[[str], Path], tmp_path: Path
+) -> None:
+    dirty = oracle("dirty")
+    folder = writable_copy(dirty / "dirty-uncommitted" / "before", tmp_path / "i")
+    shutil.copyfile(dirty / "dirty-inserts" / "before" / "edb00000002.log", folder / "edb00000002.log")
+    shutil.copyfile(folder / "edb00000003.log", folder / "edb00000004.log")
+    data = bytearray((folder / "edb00000005.log").read_bytes())
+    data[5 * 4096 + 99] ^= 0x5A
+    (folder / "edb00000005.log").write_bytes(data)
+    shutil.copyfile(folder / "edb00000001.log", folder / "xyz00000001.log")
+    plan = plan_recovery(folder, base_name="edb")
+    found = {(each.kind, (each.path or "").rsplit("/", 1)[-1]) for each in plan.findings}
+    assert (StreamFindingKind.FOREIGN, "edb00000002.log") in found
+    assert (StreamFindingKind.WRONG_GENERATION, "edb00000004.log") in found
+    assert (StreamFindingKind.CORRUPT, "edb00000005.log") in found
+    assert (StreamFindingKind.FOREIGN_BASE, "xyz00000001.log") in found
+    assert not plan.ok
+    assert {each.path for each in plan.refusals} >= {
+        str(folder / name) for name in ("edb00000002.log", "edb00000004.log", "edb00000005.log")
+    }
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize(("case", "version"), [("efvWin10", "8.4000"), ("names83", "8.4000"), ("p32k", "8.4000")])
+def test_formats_are_told(oracle: Callable[[str], Path], case: str, version: str) -> None:
+    folder = oracle("dirty") / f"dirty-{case}" / "before"
+    plan = plan_recovery(folder)
+    logs = [each for each in plan.formats if each.what == "logs"]
+    assert (logs[0].first, logs[-1].last) == (min(plan.generations), max(plan.generations))
+    assert all(each.version.startswith(version) and each.understood and each.engine for each in logs)
+    databases = [each for each in plan.formats if each.what == "database"]
+    assert {each.path for each in databases} == {each.path for each in plan.databases}
+    assert all(each.understood for each in databases)
+
+
+@pytest.mark.oracle
+def test_a_format_that_is_too_new_is_named(oracle: Callable[[str], Path], tmp_path: Path) -> None:
+    folder = writable_copy(oracle("dirty") / "dirty-termabrupt" / "before", tmp_path / "i")
+    fs = RealFileSystem()
+    header = read_header(fs, str(folder / "a.edb")).header
+    with fs.open(str(folder / "a.edb"), OpenMode.READ_WRITE) as file:
+        write_header(file, header.replace(update_major=9999))
+    before = digests(folder)
+    plan = plan_recovery(folder)
+    (found,) = [each for each in plan.formats if each.what == "database"]
+    assert not found.understood
+    assert ".9999." in found.version
+    assert [each.code for each in plan.refusals] == [Err.InvalidDatabaseVersion]
+    with pytest.raises(EseError) as caught:
+        recover(folder)
+    assert caught.value.code == Err.InvalidDatabaseVersion
+    assert {name: each for name, each in digests(folder).items() if "lock" not in name} == before
