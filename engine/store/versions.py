@@ -262,6 +262,7 @@ class VersionStore:
                 Err.VersionStoreOutOfMemory,
                 f"{self.count} versions take {self.used} of {self.limit} bytes; the oldest of "
                 f"{len(self._active)} open transactions is {self.oldest}",
+                hint="commit in smaller steps, end long readers, or raise MaxVerPages",
             )
 
     def link(self, version: LiveVersion) -> None:
