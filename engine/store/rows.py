@@ -165,18 +165,26 @@ class Rows:
         -1601 no such row, -1102 another transaction has changed it, -1604 when its key would change, and as `insert`.
         """
         changes = {self.place(name): value for name, value in values.items()}
+        places = self.changer.always.union(changes)
+        if not self._has_long and self.indexes.needed.isdisjoint(places):
+            self._update(bookmark, changes, places)
+            return
         session = self.session
         session.begin(inner=True)
         try:
-            before = self.record(bookmark)
-            after, released = self.changer.change(before, changes)
-            self._put(bookmark, before, after, changes.keys() | self.changer.always)
-            for lid in released:
+            for lid in self._update(bookmark, changes, places):
                 self.long.release(lid)
         except BaseException:
             session.rollback()
             raise
         session.commit()
+
+    def _update(self, bookmark: bytes, changes: Mapping[int, Any], places: frozenset[int]) -> list[int]:
+        """Change a record and its entries; return the long values that it no longer names."""
+        before = self.record(bookmark)
+        after, released = self.changer.change(before, changes)
+        self._put(bookmark, before, after, places)
+        return released
 
     def _own_record(self, bookmark: bytes) -> bytes:
         """Return a record that nobody else can change from now on."""
@@ -184,9 +192,8 @@ class Rows:
         nodes.lock(self.session, self.tree, bookmark)
         return data
 
-    def _put(self, bookmark: bytes, before: bytes, after: bytes, changed: Any) -> None:
+    def _put(self, bookmark: bytes, before: bytes, after: bytes, places: frozenset[int]) -> None:
         """Replace a record and the entries that depend on the columns at the changed places."""
-        places = frozenset(changed)
         if places & self._key_places:
             self._check_key(bookmark, after)
         needed = self.indexes.needed
@@ -229,6 +236,10 @@ class Rows:
 
     def delete(self, bookmark: bytes) -> None:
         """Delete a row; -1601, -1102."""
+        if self._single:
+            self.record(bookmark)
+            nodes.delete(self.session, self.tree, bookmark)
+            return
         session = self.session
         session.begin(inner=True)
         try:
