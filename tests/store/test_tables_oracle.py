@@ -5,14 +5,16 @@ Unicode text is indexed here in an order of our own, so such an index differs in
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from engine import open_database
+from engine import Instance, open_database
 from engine.btree.tree import Tree
 from engine.build import Column, FormatLevel, Index
 from engine.catalog.reader import SORT_ID, VERSION
+from engine.check import Severity, check
 from engine.files.base import OpenMode
 from engine.format.catalog_row import (
     FDP_CATALOG,
@@ -179,6 +181,38 @@ def test_a_stub_stays_of_a_deleted_column_as_the_engine_leaves_it(
             assert [each for each in found if each[0] == 2] == [
                 each for each in catalog_rows(theirs, definition) if each[0] == 2
             ]
+
+
+@pytest.mark.parametrize("page_size", [4096, 8192, 16384, 32768])
+def test_values_that_the_engine_packed_are_changed_in_pieces(
+    oracle: Callable[[str], Path], tmp_path: Path, page_size: int
+) -> None:
+    path = tmp_path / "a.edb"
+    shutil.copyfile(oracle("clean") / "clean-basic" / f"p{page_size}" / "clean.edb", path)
+    settings: dict[Any, Any] = {"MaxVerPages": 4000}
+    with Instance(path=tmp_path, page_size=page_size, params=settings) as instance, instance.session() as session:
+        session.attach(path)
+        table = session.open(path)["all"]
+        changed = 0
+        for row in list(table):
+            for name in ("lvComp", "lvTextComp", "lvBin", "lvMV"):
+                if row[name] is None:
+                    continue
+                field = table.long_value(row.bookmark, name)
+                before = field.read()
+                at = len(before) // 2
+                field.write(at, b"Q" * 20)
+                field.append(b"ZZZZ")
+                after = before[:at] + b"Q" * 20 + before[at + 20 :] + b"ZZZZ"
+                assert field.read() == after
+                field.resize(max(0, len(after) - 3000))
+                assert field.read() == after[: max(0, len(after) - 3000)]
+                changed += 1
+        live = [dict(row) for row in table]
+    assert changed > 180
+    assert [str(each) for each in check(path) if each.severity is not Severity.INFO] == []
+    with open_database(path, strict=True) as reader:
+        assert [dict(row) for row in reader["all"]] == live
 
 
 def test_real_files_are_changed_and_stay_whole(oracle: Callable[[str], Path], new_desk: Callable[..., Desk]) -> None:
