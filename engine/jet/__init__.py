@@ -26,6 +26,9 @@ from engine.jet.backup import (
 )
 from engine.jet.databases import (
     JetCloseDatabase,
+    JetCreateDatabase2,
+    JetCreateDatabase2A,
+    JetCreateDatabase2W,
     JetOpenDatabase,
     JetOpenDatabaseA,
     JetOpenDatabaseW,
@@ -158,6 +161,9 @@ __all__ = [
     "JetCloseTable",
     "JetColumnDef",
     "JetCommitTransaction",
+    "JetCreateDatabase2",
+    "JetCreateDatabase2A",
+    "JetCreateDatabase2W",
     "JetCreateIndex",
     "JetCreateInstance",
     "JetCreateTable",

@@ -1,4 +1,4 @@
-"""Databases for reading and writing: opened, closed.  Source: jet-api reference 4.1, 6.4."""
+"""Databases for reading and writing: made, opened, closed.  Source: jet-api reference 4.1, 6.4."""
 
 # ruff: noqa: N802, N803 - names of the C interface
 from __future__ import annotations
@@ -6,11 +6,39 @@ from __future__ import annotations
 from typing import Final
 
 from engine.errors import Err, EseError
-from engine.jet.handles import HANDLES, narrow, wide
+from engine.jet.handles import HANDLES, bits, narrow, wide
 from engine.jet.opened import OpenDatabase, allowed, database, returns_error, returns_pair
 
 _READ_ONLY: Final = 0x1
 _EXCLUSIVE: Final = 0x2
+_OVERWRITE: Final = 0x200
+
+
+def _create(sesid: int, path: str | None, most_pages: int, grbit: int) -> tuple[int, int]:
+    options = allowed(grbit, _OVERWRITE)
+    session = HANDLES.session(sesid)
+    if not path:
+        raise EseError.from_code(Err.DatabaseInvalidPath, "an empty path")
+    made = session.create_database(path, overwrite=bool(options & _OVERWRITE), max_pages=bits(most_pages))
+    return 0, HANDLES.add_opened(sesid, OpenDatabase(made))
+
+
+@returns_pair(0)
+def JetCreateDatabase2W(sesid: int, szFilename: str, cpgDatabaseSizeMax: int = 0, grbit: int = 0) -> tuple[int, int]:
+    """Make a database, attach it and open it; -1201 when the file is there and bit 0x200 is not set.
+
+    Returns (error, database).
+    """
+    return _create(sesid, wide(szFilename), cpgDatabaseSizeMax, grbit)
+
+
+@returns_pair(0)
+def JetCreateDatabase2A(sesid: int, szFilename: bytes, cpgDatabaseSizeMax: int = 0, grbit: int = 0) -> tuple[int, int]:
+    """JetCreateDatabase2W with a path in the ANSI code page."""
+    return _create(sesid, narrow(szFilename), cpgDatabaseSizeMax, grbit)
+
+
+JetCreateDatabase2 = JetCreateDatabase2W
 
 
 def _open(sesid: int, path: str | None, grbit: int) -> tuple[int, int]:

@@ -427,3 +427,20 @@ def test_nested_levels(hosts: Hosts) -> None:
         assert jet.JetCommitTransaction(session) == 0
     assert jet.JetCommitTransaction(session) == Err.NotInTransaction
     assert jet.JetGotoBookmark(session, table, kept) == 0
+
+
+def test_a_new_database(world: World, tmp_path: Path) -> None:
+    session, path = world.session, str(tmp_path / "new.edb")
+    database = good(jet.JetCreateDatabase2(session, path))
+    table = good(jet.JetCreateTable(session, database, "T"))
+    column = good(jet.JetAddColumn(session, table, "Id", JetColumnDef(0, ColumnType.LONG)))
+    assert jet.JetPrepareUpdate(session, table, INSERT) == 0
+    assert jet.JetSetColumn(session, table, column, struct.pack("<i", 7)) == 0
+    assert jet.JetUpdate(session, table)[0] == 0
+    assert jet.JetCloseDatabase(session, database) == 0
+    assert jet.JetCreateDatabase2(session, path)[0] == Err.DatabaseDuplicate
+    assert jet.JetCreateDatabase2(session, "")[0] == Err.DatabaseInvalidPath
+    assert jet.JetDetachDatabase2(session, path) == 0
+    again = good(jet.JetCreateDatabase2A(session, path.encode(), 0, 0x200))
+    assert jet.JetOpenTable(session, again, "T")[0] == Err.ObjectNotFound
+    assert jet.JetCreateDatabase2(session, path, 0, 0x1)[0] == Err.InvalidGrbit
