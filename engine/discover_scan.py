@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Final
 from engine.errors import EseError
 from engine.files.base import FileKind
 from engine.format.dbheader import HEADER_PROBE_SIZE, DatabaseHeader, HeaderRead, read_header_pages
+from engine.format.names import is_aside_name
 from engine.info import EseFileType, identify_bytes
-from engine.log.paths import join
+from engine.log.paths import join, name_of
 from engine.types import HEADER_MAGIC
 
 if TYPE_CHECKING:
@@ -65,9 +66,12 @@ class FolderScan:
 def scan_folders(fs: FileSystem, top: str, *, max_depth: int) -> Iterator[FolderScan]:
     """Yield the folders at and below `top` that hold anything of ours; a file that cannot be read is noted there.
 
-    The errors of `FileSystem.walk` for `top` itself.
+    Folders of logs that a recovery has put away are no instances; they are passed over below `top`.  The errors of
+    `FileSystem.walk` for `top` itself.
     """
     for folder, entries in fs.walk(top, max_depth=max_depth):
+        if folder != top and is_aside_name(name_of(folder)):
+            continue
         scan = FolderScan(folder, names=[each.name for each in entries if each.kind is FileKind.FILE])
         for name in scan.names:
             _classify(fs, join(folder, name), scan)

@@ -27,6 +27,8 @@ from engine.errors import Err, EseError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from engine.types import LgPos
+
 LEGACY_EXTENSION = ".log"
 MODERN_EXTENSION = ".jtx"
 CHECKPOINT_EXTENSIONS = {LEGACY_EXTENSION: ".chk", MODERN_EXTENSION: ".jcp"}
@@ -48,7 +50,18 @@ _LONG_DIGITS = 8
 _RESERVES = ("res00001.jrs", "res00002.jrs")
 _OLD_RESERVES = ("res1", "res2")
 _FORBIDDEN = frozenset('/\\:*?"<>|')
+_ASIDE = re.compile(r".{3}\.after-[0-9A-F]{8}-[0-9A-F]{4}-[0-9A-F]{4}", re.ASCII)
 _SUFFIX = re.compile(r"(?P<digits>[0-9a-f]{8}|[0-9a-f]{5})", re.ASCII)
+
+
+def aside_name(base: str, position: LgPos) -> str:
+    """Return the name of the folder for logs that were put away because the stream was ended at a position."""
+    return f"{base}.after-{position.generation:08X}-{position.segment:04X}-{position.offset:04X}"
+
+
+def is_aside_name(name: str) -> bool:
+    """Return whether a folder has a name of `aside_name`."""
+    return _ASIDE.fullmatch(name) is not None
 
 
 class NameKind(Enum):

@@ -14,7 +14,7 @@ from engine.types import InitOptions, LgPos, LogTime, Progress, Snprog, TermOpti
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from engine.types import ProgressCallback, StatusCallback
+    from engine.types import ProgressCallback, StatusCallback, StrPath
 
 _SNPROG_SIZE = 12
 _ATTACH_READ_ONLY = 1
@@ -67,7 +67,10 @@ def JetCreateInstance(szInstanceName: str | None) -> tuple[int, int]:
 
 
 def JetInit3(instance: int | None, prstInfo: JetRstInfo | None = None, grbit: int = 0) -> int:
-    """Start an instance, recovering it when needed.  With None, makes and starts the single instance."""
+    """Start an instance, recovering it when needed.  With None, makes and starts the single instance.
+
+    585 or 587 when it was recovered with the loss of finished work that the options allow.
+    """
     try:
         options = bits(grbit)
         if options & ~sum(InitOptions):
@@ -77,14 +80,15 @@ def JetInit3(instance: int | None, prstInfo: JetRstInfo | None = None, grbit: in
         made = HANDLES.create(None, single=True) if instance is None else None
         found = HANDLES.instance(made if instance is None else instance)
         try:
-            found.init(InitOptions(options), progress=progress, stop_at=info.stop(), map_databases=dict(info.rgrstmap))
+            places: dict[StrPath, StrPath] = dict(info.rgrstmap)
+            result = found.init(InitOptions(options), progress=progress, stop_at=info.stop(), map_databases=places)
         except BaseException:
             if made is not None:
                 HANDLES.forget(found)
             raise
     except EseError as error:
         return error.code
-    return 0
+    return result.warning
 
 
 def JetInit(instance: int | None) -> int:

@@ -19,6 +19,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from engine.files.base import OpenMode
+from engine.format.names import aside_name
 from engine.format.segment import (
     SEGMENT_HEADER_SIZE,
     SEGMENT_SIZE,
@@ -68,8 +69,7 @@ def _going(stream: LogStream, generation: int, *, cuts: bool) -> list[str]:
 
 def aside_folder(stream: LogStream, end: LgPos) -> str:
     """Return the folder for what is behind `end`."""
-    position = f"{end.generation:08X}-{end.segment:04X}-{end.offset:04X}"
-    return join(stream.folder, f"{stream.names.base}.after-{position}")
+    return join(stream.folder, aside_name(stream.names.base, end))
 
 
 def cut_stream(env: Environment, events: EventLog, stream: LogStream, recovery: Recovery) -> CutStream:

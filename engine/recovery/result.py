@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from engine.errors import Wrn
 from engine.types import LGPOS_MIN, LgPos, LogTime
 
 
@@ -37,3 +38,10 @@ class RecoveryResult:
     set_aside: tuple[str, ...] = ()
     """Where the logs are now that were behind a stop point, or could not be used."""
     lost: tuple[Loss, ...] = ()
+
+    @property
+    def warning(self) -> int:
+        """The warning of JetInit: 585 when finished work was lost, 587 when logs were put away for it, 0 otherwise."""
+        if not self.lost:
+            return 0
+        return int(Wrn.CommittedLogFilesRemoved if self.set_aside else Wrn.CommittedLogFilesLost)

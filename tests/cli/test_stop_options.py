@@ -68,6 +68,8 @@ def test_in_place_up_to_a_position(crashed: Path) -> None:
     assert database_info(crashed / "a.edb").clean
     assert run("plan", crashed).of("recovery_plan")[0]["clean"]
     assert run("check", crashed / "a.edb").code == ExitCode.OK
+    found = run("discover", crashed.parent).of("instance")
+    assert [each["log_folder"] for each in found] == [str(crashed)], "what was put away is no instance"
     again = run("recover", crashed, "--in-place", "--yes", "--until-generation", "4")
     assert again.code == ExitCode.NOT_RECOVERABLE, "a clean database cannot go back"
 

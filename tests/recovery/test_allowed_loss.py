@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from engine.discover import discover
-from engine.errors import Err, EseError
+from engine.errors import Err, EseError, Wrn
 from engine.files.base import OpenMode
 from engine.files.real import RealFileSystem
 from engine.header_file import read_header, write_header
@@ -102,6 +102,7 @@ def test_a_last_log_that_is_missing(crashed: Path, wanted: dict[int, tuple[objec
     assert [(each.first, each.last) for each in result.lost] == [(6, 6)]
     assert 524 in events
     assert result.stands.generation == 5
+    assert result.warning == Wrn.CommittedLogFilesLost
     assert_recovered(crashed, wanted)
 
 
@@ -132,6 +133,7 @@ def test_a_last_log_that_is_damaged(
     assert not isinstance(result, EseError), result
     assert {526, 527, 524} <= set(events)
     assert [(each.first, each.last) for each in result.lost] == [(6, 6)]
+    assert result.warning == Wrn.CommittedLogFilesRemoved
     (path,) = result.set_aside
     with open(path, "rb") as file:  # noqa: PTH123 - a path of the answer
         assert file.read() == damaged, "what cannot be used is kept all the same"
