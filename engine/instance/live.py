@@ -45,6 +45,7 @@ class LiveStore:
             keeper,
             events,
             lambda: params.checkpoint_depth_max,
+            lambda: cache_pages(params),
             background=env.background,
         )
         self.versions = VersionStore(
@@ -66,8 +67,10 @@ class LiveStore:
 
     def open(self, database: AttachedDatabase) -> None:
         """Give a database that was attached live pages."""
-        extension = self._params.db_extension_size
-        pages = self.pages[database.dbid] = StorePages(self.journal, database, self.pool, extension=extension)
+        params = self._params
+        pages = self.pages[database.dbid] = StorePages(
+            self.journal, database, self.pool, extension=lambda: params.db_extension_size
+        )
         self.shared[database.dbid] = Shared(
             pages,
             update_major=database.header.update_major,

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from engine.errors import EseError
 from engine.format.segment import SEGMENT_SIZE
+from engine.store.pages import FEWEST_PAGES
 from engine.types import LgPos
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from engine.store.journal import Journal
     from engine.store.pages import PagePool, StorePages
 
-BATCH_BYTES: Final = 1024 * 1024
+BATCH_BYTES: Final = 256 * 1024
 """Pages written in one go, in bytes: as long as that may a session wait."""
 
 _LAZY_SECONDS: Final = 0.5
@@ -50,7 +51,11 @@ class CheckpointOwner(Protocol):
 
 
 class Upkeep:
-    """One per running instance.  `depth` gives the bytes of log that recovery may have to read."""
+    """One per running instance.
+
+    `depth` gives the bytes of log that recovery may have to read, `room` the pages that the cache may hold; both may
+    change while the instance runs.
+    """
 
     def __init__(
         self,
@@ -59,6 +64,7 @@ class Upkeep:
         owner: CheckpointOwner,
         events: EventLog,
         depth: Callable[[], int],
+        room: Callable[[], int],
         *,
         background: bool,
     ) -> None:
@@ -67,6 +73,7 @@ class Upkeep:
         self._owner = owner
         self._events = events
         self._depth = depth
+        self._room = room
         self._background = background
         self._mutex = threading.Lock()
         self._wake = threading.Condition(threading.Lock())
@@ -114,6 +121,7 @@ class Upkeep:
     def work(self) -> None:
         """Write what is due until nothing is, and move the checkpoint.  Errors of log and files."""
         self._wanted = False
+        self._pool.limit = max(FEWEST_PAGES, self._room())
         while self._batch():
             pass
         with self._mutex:

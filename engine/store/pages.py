@@ -32,7 +32,7 @@ from engine.store.page_rules import assert_rules
 from engine.types import LGPOS_MIN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from engine.attached import AttachedDatabase
     from engine.store.journal import Journal
@@ -104,11 +104,16 @@ class StorePages:
     """The live pages of one attached database.  Every method but `sync` is called with the journal's latch held.
 
     `dbtime_last` and `objid_last` are the last numbers given out; `last_page` is the last page the database owns.
-    `extension` is the number of pages by which the database grows, or a multiple of it.
+    `extension` gives the number of pages by which the database grows; it grows by that or a multiple of it.
     """
 
     def __init__(
-        self, journal: Journal, database: AttachedDatabase, pool: PagePool | None = None, *, extension: int = 1
+        self,
+        journal: Journal,
+        database: AttachedDatabase,
+        pool: PagePool | None = None,
+        *,
+        extension: Callable[[], int] = lambda: 1,
     ) -> None:
         self.journal = journal
         self.database = database
@@ -207,7 +212,8 @@ class StorePages:
         -1012 when the size limit of the database forbids it, -1808 when the disk is full.  The caller enters the new
         pages in the space trees of the system root.
         """
-        count = -(-pages // self._extension) * self._extension
+        step = self._extension()
+        count = -(-pages // step) * step
         limit = self.database.cpg_max
         if limit:
             count = min(count, limit - self.last_page)

@@ -67,6 +67,19 @@ def test_the_size_of_the_cache_follows_the_parameters(settings: dict[Param | int
     assert cache_pages(Parameters(settings, shared=SharedParameters())) == pages
 
 
+def test_parameters_can_change_while_it_runs(new_live: Callable[..., Live]) -> None:
+    live = new_live(MANY)
+    found = leaves(live)
+    assert live.pages.kept_pages > 100
+    live.instance.params[Param.CacheSize] = 70
+    live.instance.params[Param.DbExtensionSize] = 32
+    live.journal.writer.roll()
+    live.instance.live.between_operations(live.pages)
+    touch(live, found[:3])
+    assert live.pages.kept_pages <= 70
+    assert live.pages.extend(1, 9)[1] == 32
+
+
 def test_a_page_in_the_hand_stays_the_page_that_counts(new_live: Callable[..., Live]) -> None:
     live = new_live(MANY, params={Param.CacheSizeMax: 64})
     root = live.pages.load(live.root("Marks")[0])
