@@ -29,6 +29,7 @@ from engine.types import TermOptions
 from esetui.demo import Demo, create_demo
 from esetui.jobs import JobKind
 from esetui.service import Running
+from esetui.tui.activity.walk import Walk
 from esetui.tui.app import Console
 from esetui.tui.control import Control
 
@@ -43,6 +44,7 @@ LEASE_BYTES = 128 << 20
 SLOW_BYTES_PER_SECOND = 48 << 20
 HALFWAY = 0.55
 DAMAGED_PAGES = (812, 4711)
+WORK_SECONDS = 6.0
 _PAGE = 4096
 PATIENCE = 60.0
 HERE = Path(__file__).parent
@@ -112,9 +114,11 @@ class Stage:
 
 
 @asynccontextmanager
-async def console(demo: Demo, size: tuple[int, int]) -> AsyncIterator[Stage]:
-    """Open the console on the sample."""
-    control = Control([demo.folder], target=demo.backup)
+async def console(demo: Demo, size: tuple[int, int], *, walk: bool = False) -> AsyncIterator[Stage]:
+    """Open the console on the sample; with `walk` as the demonstration does."""
+    control = Control([demo.folder], target=demo.backup, sandbox=demo.folder if walk else "")
+    if walk:
+        control.walk = Walk(control, "dhcp", demo.backup)
     app = Console(control, theme="esetui-night")
     async with app.run_test(size=size) as pilot:
         stage = Stage(app, pilot, demo)
@@ -266,6 +270,27 @@ async def plan(demo: Demo, size: tuple[int, int]) -> None:
             stage.save(name_of("recovered", size))
 
 
+async def activity(demo: Demo, size: tuple[int, int]) -> None:
+    """Show an instance at work during the guided walk: writers, a backup among them, and what it costs."""
+    kept = f"{tempfile.mkdtemp()}/kept"
+    shutil.copytree(demo.instances[0], kept)
+    try:
+        async with console(demo, size, walk=True) as stage:
+            walk = stage.app.control.walk
+            for _ in range(2):
+                await stage.press("u")
+                await stage.until(lambda: not walk.busy)
+            await stage.open("dhcp", "h")
+            for key in ("plus", "plus", "minus"):
+                await stage.pilot.pause(WORK_SECONDS)
+                await stage.press(key)
+            await stage.pilot.pause(WORK_SECONDS)
+            stage.save(name_of("activity", size))
+    finally:
+        shutil.rmtree(demo.instances[0])
+        shutil.move(kept, demo.instances[0])
+
+
 @contextmanager
 def crashed(folder: str) -> Iterator[None]:
     """Let the sample's second instance work, and end without being shut down; afterwards it is as it was."""
@@ -302,6 +327,7 @@ SCENES: dict[
     "check": (check, (SMALL, LARGE)),
     "restore": (restore, (SMALL, LARGE)),
     "plan": (plan, (SMALL, LARGE)),
+    "activity": (activity, (SMALL, LARGE)),
 }
 """In the order in which they are made: the later ones need what the earlier ones left."""
 
