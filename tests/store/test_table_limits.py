@@ -72,6 +72,44 @@ def test_a_full_database_stays_whole(  # noqa: C901 - one choice after another
     assert desk.settled() == []
 
 
+def test_with_a_cache_of_a_few_pages(new_desk: Callable[..., Desk]) -> None:
+    source = random.Random(1)  # noqa: S311 - repeatable on purpose
+    desk = new_desk(params={"MaxVerPages": 1000, "CacheSizeMin": 16, "CacheSizeMax": 64})
+    _, database = desk.open()
+    table = hosts(database)
+    marks = [table.insert(Name=f"n{n}", Owner=f"o{n}", Note="t" * (n * 7)) for n in range(600)]
+    for number in range(400):
+        mark = source.choice(marks)
+        if number % 3:
+            table.update(mark, Name=str(number), Note="u" * source.choice((0, 100, 4000, 20000)))
+        else:
+            table.delete(mark)
+            marks.remove(mark)
+    table.create_index(Index("more", ("Version", "Owner")))
+    assert desk.live.pages.pool.count <= 80
+    assert [row.bookmark for row in table] == sorted(marks)
+    assert desk.settled() == []
+
+
+def test_one_transaction_over_two_databases(desk: Desk) -> None:
+    session, database = desk.open()
+    one = hosts(database)
+    two = hosts(session.create_database("/i/b.edb"))
+    with pytest.raises(ZeroDivisionError), session.transaction():
+        _ = one.insert(Name="a", Owner="a"), two.insert(Name="a", Owner="a", Note="n" * 4000), 1 // 0
+    assert (one.count(), two.count()) == (0, 0)
+    with session.transaction():
+        one.insert(Name="a", Owner="a", Note="n" * 4000)
+        two.insert(Name="a", Owner="a", Note="n" * 4000)
+    desk.recovered()
+    session, database = desk.open()
+    session.attach("/i/b.edb")
+    assert [row["Name"] for row in database["Hosts"]] == ["a"]
+    assert [row["Name"] for row in session.open("/i/b.edb")["Hosts"]] == ["a"]
+    assert desk.settled() == []
+    assert [str(each) for each in check("/i/b.edb", fs=desk.disk) if each.severity is not Severity.INFO] == []
+
+
 def test_a_transaction_too_large_for_the_version_store(new_desk: Callable[..., Desk]) -> None:
     desk = new_desk(params={"MaxVerPages": 4})
     session, database = desk.open()
