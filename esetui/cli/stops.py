@@ -124,6 +124,9 @@ def write_end(out: Output, end: PlannedEnd) -> None:
 
 def write_standing(out: Output, result: RecoveryResult) -> None:
     """Write where the databases stand, and what became of what is behind."""
+    if not result.replayed:
+        # Nothing was to be done: the databases are where the last run left them.
+        return
     undone = f"{result.undone_transactions} open transaction(s), {result.undone_changes} change(s)"
     out.line(f"stands at  {result.stands} ({result.stands_time}); undone: {undone}")
     for path in result.set_aside:
@@ -136,7 +139,7 @@ def write_standing(out: Output, result: RecoveryResult) -> None:
 def standing_fields(result: RecoveryResult) -> dict[str, object]:
     """Return the same as fields of a record."""
     return {
-        "stands_at": result.stands,
+        "stands_at": result.stands if result.replayed else None,
         "stands_time": str(result.stands_time) if result.stands_time else None,
         "undone_transactions": result.undone_transactions,
         "undone_changes": result.undone_changes,

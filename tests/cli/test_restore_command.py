@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from engine.errors import Err
 from engine.files import copying
 from engine.info import database_info
 from esetui.cli.exit_codes import ExitCode
 from tests.cli.running import digests, run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from engine.files.base import File
     from esetui.demo import Demo
@@ -59,6 +60,29 @@ def test_what_is_refused(demo: Demo, tmp_path: Path) -> None:
     log.unlink()
     assert run("restore", demo.backup, "--to", tmp_path / "back").code != ExitCode.OK
     assert not list((tmp_path / "back").glob("*.mdb")) if (tmp_path / "back").exists() else True
+
+
+def test_up_to_a_stop(oracle: Callable[[str], Path], tmp_path: Path) -> None:
+    source = oracle("restore") / "restore-full-incr3" / "after" / "bk"
+    before = digests(source)
+    last = max(int(path.stem[3:], 16) for path in source.glob("edb0*.log"))
+    done = run("restore", source, "--to", tmp_path / "to", "--until-generation", f"{last - 1:X}")
+    assert done.code == ExitCode.OK
+    assert done.end["stands_at"].startswith(f"{last - 1:08X}:")
+    assert done.end["stands_time"].endswith("Z")
+    assert done.end["replayed"]["last"] == last - 1
+    assert database_info(tmp_path / "to" / "a.edb").clean
+    moment = done.end["stands_time"].replace(" ", "T")
+    by_time = run("restore", source, "--to", tmp_path / "by time", "--until-time", moment)
+    assert by_time.code == ExitCode.OK
+    assert by_time.end["stands_time"] == done.end["stands_time"]
+    early = run("restore", source, "--to", tmp_path / "early", "--until-generation", "1")
+    assert early.code == ExitCode.NOT_RECOVERABLE
+    (error,) = early.of("error")
+    assert error["code"] == Err.RequiredLogFilesMissing
+    assert "the earliest is" in error["message"]
+    assert not list((tmp_path / "early").glob("*.edb*"))
+    assert digests(source) == before
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX systems")

@@ -67,6 +67,8 @@ def test_in_place_up_to_a_position(crashed: Path) -> None:
     assert 527 in [line["id"] for line in done.of("event")]
     assert database_info(crashed / "a.edb").clean
     assert run("plan", crashed).of("recovery_plan")[0]["clean"]
+    idle = run("recover", crashed, "--in-memory")
+    assert (idle.code, idle.end["needed"]) == (ExitCode.OK, False)
     assert run("check", crashed / "a.edb").code == ExitCode.OK
     found = run("discover", crashed.parent).of("instance")
     assert [each["log_folder"] for each in found] == [str(crashed)], "what was put away is no instance"
