@@ -237,6 +237,7 @@ class JobBoard:
         self._jobs: list[Job] = []
         self._number = 0
         self._version = 0
+        self._closed = False
 
     def submit(
         self,
@@ -252,7 +253,7 @@ class JobBoard:
         """Start `work` in a thread and return its job.
 
         `work` gets the monitor to fill and returns one sentence about its result; `ended` is called in the
-        job's thread after the outcome is known.
+        job's thread after the outcome is known.  After `close` nothing is started: the job is cancelled at once.
         """
         with self._lock:
             self._number += 1
@@ -260,6 +261,10 @@ class JobBoard:
             job = Job(self._number, kind, instance, subject, target, command, work)
             self._jobs.append(job)
             self._forget()
+            if self._closed:
+                job.state = JobState.CANCELLED
+                job.monitor.finish(Phase.CANCELLED)
+                return job
 
         def body() -> None:
             job.run()
@@ -296,6 +301,11 @@ class JobBoard:
                 job.monitor.cancel()
                 return True
         return False
+
+    def close(self) -> None:
+        """Start no job from now on."""
+        with self._lock:
+            self._closed = True
 
     def cancel_all(self) -> int:
         """Ask every running job to stop and return how many there were.

@@ -374,6 +374,8 @@ class Control:
         with self._closing:
             self._watcher.stop()
             self.page_names.close()
+            # A key that was pressed before the end may be answered after it: nothing must begin then.
+            self.board.close()
             self.board.cancel_all()
             self.activity.close()
             problems = [] if self.board.join(timeout) else ["a job did not end in time"]

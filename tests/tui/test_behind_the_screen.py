@@ -78,6 +78,18 @@ def test_cancelling_is_an_outcome_and_a_failure_names_its_place() -> None:
     assert not board.cancel(first.number)
 
 
+def test_nothing_begins_after_the_end(demo: Demo) -> None:
+    """A start that is asked for while the console leaves must not leave a running instance behind."""
+    control = Control(demo.instances, target=demo.backup, watch=False)
+    control.rescan()
+    [view] = [each for each in control.overview.instances if each.name == "dhcp"]
+    assert control.close() == []
+    job = control.start(view)
+    assert (job.state, job.thread) == (JobState.CANCELLED, None)
+    assert control.running() == []
+    assert control.board.join(1)
+
+
 @pytest.mark.parametrize("hints", [True, False], ids=["hinted", "polled"])
 def test_the_watcher_rescans_when_something_changes(tmp_path: Path, *, hints: bool) -> None:
     scans: list[set[str]] = []

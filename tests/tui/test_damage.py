@@ -41,7 +41,7 @@ async def test_damaged_until_a_later_verification_is_good(console: Open, demo: D
         await stage.idle()
         assert states(stage) == (State.DAMAGED, [State.DAMAGED, State.CLEAN])
         await stage.sees("dhcp", "DAMAGED", "dhcp.mdb: page 90")
-        await stage.press("1", "r")
+        await stage.press("1", "f5")
         await stage.idle()
         assert states(stage)[0] is State.DAMAGED, "a scan does not forget it"
         await stage.press("home", "down", "down", "v")
@@ -98,7 +98,7 @@ async def test_the_command_for_a_dirty_instance_recovers(console: Open, demo: De
             assert "--recover" not in stage.control.command(kind, view, target="/b")
         assert header.clean
         _make_dirty(path)
-        await stage.press("r")
+        await stage.press("f5")
         await stage.idle()
         view = next(each for each in stage.control.overview.instances if each.name == "dhcp")
         for kind in (JobKind.FULL, JobKind.INCREMENTAL, JobKind.ATOMIC, JobKind.TRUNCATE):

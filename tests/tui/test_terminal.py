@@ -167,7 +167,7 @@ def start_instance(terminal: Terminal) -> None:
     terminal.read_until(b"marked dirty")
     time.sleep(0.3)
     terminal.press("\r")
-    terminal.read_until(b"is running")
+    terminal.read_until(b"dhcp is running")
 
 
 def assert_clean(demo: Demo) -> None:
