@@ -31,8 +31,7 @@ DEEPEST: Final = 7
 IDS: Final = st.integers(0, 11) | st.integers(0, 29)
 NAMES: Final = st.builds(lambda letter, size: letter * size, st.sampled_from("abc"), st.sampled_from((1, 20, 120, 240)))
 WHO: Final = st.integers(0, SESSIONS - 1)
-POLICIES: Final = st.sampled_from(tuple(each for each in CrashPolicy if each is not CrashPolicy.TORN))
-"""Pages that are torn in the file are no matter of transactions."""
+POLICIES: Final = st.sampled_from(tuple(CrashPolicy))
 
 
 @dataclass
