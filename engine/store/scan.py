@@ -105,6 +105,11 @@ class Scan:
         key, data = self._rows[self._at]
         return (key, b"") if self.tree.unique else (key, data)
 
+    @property
+    def fresh(self) -> bool:
+        """Whether the session still sees the rows at hand as they were read."""
+        return self._stamp == self._now()
+
     # Going there.
 
     def first(self) -> bool:

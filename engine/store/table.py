@@ -22,6 +22,7 @@ from engine.store.cursor import Cursor
 from engine.store.long_field import LongField
 from engine.store.scan import Scan
 from engine.table.decoder import resolve
+from engine.table.row import Row
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from engine.store.definitions import Definitions
     from engine.store.rows import Rows
     from engine.store.work import Work
-    from engine.table.row import Row
+    from engine.table.decoder import RowDecoder
     from engine.table.values import Value
 
 _PERIOD: Final = 64
@@ -111,9 +112,8 @@ class Table:
 
     def __iter__(self) -> Iterator[Row]:
         rows, scan = self._scan()
-        while batch := self._batch(scan):
-            for bookmark, data in batch:
-                yield rows.row(bookmark, data)
+        for bookmark, values in self._decoded(scan, rows, rows.decoder(None)):
+            yield Row(rows.places, values, bookmark, strict=True)
 
     def _scan(self) -> tuple[Rows, Scan]:
         with self._work.reading:
@@ -130,15 +130,31 @@ class Table:
         -1507 for an unknown column.
         """
         rows, scan = self._scan()
-        return self._values(scan, rows, columns)
+        decoded = self._decoded(scan, rows, rows.decoder(columns))
+        return (values for _, values in decoded)
 
-    def _values(self, scan: Scan, rows: Rows, columns: Sequence[str] | None) -> Iterator[tuple[Value, ...]]:
-        decoder = rows.decoder(columns)
+    def _decoded(self, scan: Scan, rows: Rows, decoder: RowDecoder) -> Iterator[tuple[bytes, tuple[Any, ...]]]:
+        """Yield (bookmark, values) of each row, long values read."""
         decode = decoder.decode
         while batch := self._batch(scan):
-            for _, data in batch:
-                values = decode(data, 0, len(data))
-                yield resolve(values, strict=True) if decoder.pending else values
+            for bookmark, data in batch:
+                if scan.fresh:
+                    values = decode(data, 0, len(data))
+                    if not decoder.pending:
+                        yield bookmark, values
+                        continue
+                found = self._look_again(rows, decoder, bookmark)
+                if found is not None:
+                    yield bookmark, found
+
+    def _look_again(self, rows: Rows, decoder: RowDecoder, bookmark: bytes) -> tuple[Any, ...] | None:
+        """Return a row as it is now, with its long values; None when it has gone since its leaf was read."""
+        with self._work.reading:
+            data = nodes.get(self._work.session, rows.tree, bookmark)
+            if data is None:
+                return None
+            values = decoder.decode(data, 0, len(data))
+            return resolve(values, strict=True) if decoder.pending else values
 
     def get(self, bookmark: bytes) -> Row:
         """Return the row of a bookmark; -1601 when the session sees none."""

@@ -174,6 +174,32 @@ def test_a_table_may_grow_and_shrink_while_it_is_read(table: Table, desk: Desk) 
     assert desk.settled() == []
 
 
+def test_rows_that_change_ahead_of_a_scan(desk: Desk) -> None:
+    session, database = desk.open()
+    other = desk.open()[1]
+    columns = [Column("Id", ColumnType.LONG), Column("L", ColumnType.LONG_BINARY)]
+    table = database.create_table("L", columns, indexes=[Index("pk", ("Id",), primary=True)])
+    marks = [table.insert(Id=n, L=bytes([n]) * 3000) for n in range(12)]
+    for changed in (table, other["L"]):
+        seen = {}
+        for row in table:
+            number = row["Id"]
+            assert isinstance(number, int)
+            seen[number] = row["L"]
+            if number % 4 == 0:
+                changed.update(marks[number + 1], L=b"new" * 1000)
+                changed.delete(marks[number + 2])
+        assert seen == {n: b"new" * 1000 if n % 4 == 1 else bytes([n]) * 3000 for n in range(12) if n % 4 != 2}
+        for n in range(12):
+            if n % 4 == 1:
+                table.update(marks[n], L=bytes([n]) * 3000)
+            if n % 4 == 2:
+                table.insert(Id=n, L=bytes([n]) * 3000)
+    assert list(table.values(["L"]))[5] == (bytes([5]) * 3000,)
+    session.close()
+    assert desk.settled() == []
+
+
 def test_within_a_transaction_a_scan_sees_one_moment(table: Table, desk: Desk) -> None:
     session, database = desk.open()
     with session.transaction(read_only=True):
