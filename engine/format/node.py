@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 from engine.errors import Err
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from engine.errors import EseError
     from engine.format.page import Buffer, Page
@@ -50,6 +50,8 @@ PAGE_POINTER_SIZE: Final = 4
 SPACE_HEADER_SIZE: Final = 16
 COMPRESSION_THRESHOLD: Final = 2
 """A key is stored compressed when it shares more bytes than this with the page prefix."""
+
+_FEWEST_SHARED: Final = COMPRESSION_THRESHOLD + 1
 
 _HAS_SPACE_HEADER: Final = 0x01
 _HAS_AUTO_INCREMENT: Final = 0x02
@@ -150,6 +152,34 @@ def common_prefix(one: bytes, two: bytes) -> int:
     # One big-integer XOR finds the first difference faster than a loop over bytes.
     difference = int.from_bytes(one[:length], "big") ^ int.from_bytes(two[:length], "big")
     return length - (difference.bit_length() + 7) // 8
+
+
+def shared_with_prefix(prefix: bytes, keys: Iterable[bytes]) -> list[int]:
+    """Return for each key how many bytes it shares with a prefix; 0 when they are too few to leave them out."""
+    size, head, convert = len(prefix), prefix[:_FEWEST_SHARED], int.from_bytes
+    whole = convert(prefix, "big")
+    found = []
+    for key in keys:
+        if key[:_FEWEST_SHARED] != head:
+            found.append(0)
+            continue
+        length = len(key)
+        if length < size:
+            difference = convert(key, "big") ^ (whole >> 8 * (size - length))
+        else:
+            difference = convert(key if length == size else key[:size], "big") ^ whole
+            length = size
+        found.append(length - (difference.bit_length() + 7) // 8)
+    return found
+
+
+def shared_with_previous(keys: Sequence[bytes]) -> list[int]:
+    """Return for each key how many bytes it shares with the one before it; 0 when they are too few, or none is."""
+    heads = [key[:_FEWEST_SHARED] for key in keys]
+    found = [0] if keys else []
+    for before, key, head_before, head in zip(keys, keys[1:], heads, heads[1:], strict=False):
+        found.append(common_prefix(before, key) if head == head_before else 0)
+    return found
 
 
 def encode_node(

@@ -17,7 +17,14 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from engine.errors import Err, EseError
 from engine.format.checksum import set_page_checksum
-from engine.format.node import COMPRESSION_THRESHOLD, FLAG_SHIFT, SIZE_MASK, NodeFlags, common_prefix
+from engine.format.node import (
+    COMPRESSION_THRESHOLD,
+    FLAG_SHIFT,
+    SIZE_MASK,
+    NodeFlags,
+    common_prefix,
+    shared_with_prefix,
+)
 from engine.format.page import TAG_SIZE, Page, PageFlags, PageHeader, header_size, is_large
 
 if TYPE_CHECKING:
@@ -284,8 +291,15 @@ class MutablePage:
     def refill(self, external: bytes, nodes: Iterable[tuple[int, bytes, bytes]]) -> None:
         """Replace external header and all nodes, given as (flags, whole key, data), compressing keys anew."""
         self.external = external
-        self._nodes = [(flags, *self.compress(key), data) for flags, key, data in nodes]
-        self._keys = None
+        whole = nodes if isinstance(nodes, list) else [*nodes]
+        self._keys = keys = [node[1] for node in whole]
+        if self.compresses:
+            self._nodes = [
+                (flags, shared, key[shared:], data) if shared > COMPRESSION_THRESHOLD else (flags, 0, key, data)
+                for (flags, key, data), shared in zip(whole, shared_with_prefix(external, keys), strict=True)
+            ]
+        else:
+            self._nodes = [(flags, 0, key, data) for flags, key, data in whole]
         self.used = len(external) + sum(TAG_SIZE + len(blob) for blob in self._reserved) + sum(map(_cost, self._nodes))
         self._must_fit()
 

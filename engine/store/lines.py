@@ -9,10 +9,10 @@ Source: database reference 3.2, 4.7.
 
 from __future__ import annotations
 
-from itertools import accumulate, pairwise
+from itertools import accumulate
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from engine.format.node import COMPRESSION_THRESHOLD, NodeFlags, common_prefix
+from engine.format.node import COMPRESSION_THRESHOLD, NodeFlags, shared_with_previous
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,15 +85,7 @@ class Lines:
     def shared(self) -> list[int]:
         """What each key saves with its neighbour to the left as the prefix; 0 for the first."""
         if self._shared is None:
-            keys = self.keys
-            self._shared = [
-                0,
-                *(
-                    # Most neighbours that share too little differ in the first bytes.
-                    max(common_prefix(one, two) - COMPRESSION_THRESHOLD, 0) if one[:3] == two[:3] else 0
-                    for one, two in pairwise(keys)
-                ),
-            ]
+            self._shared = [max(shared - COMPRESSION_THRESHOLD, 0) for shared in shared_with_previous(self.keys)]
         return self._shared
 
     def best_prefix(self, first: int, end: int) -> Prefix:

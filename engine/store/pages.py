@@ -47,9 +47,6 @@ FEWEST_PAGES: Final = 64
 GROW_AHEAD: Final = 16
 """Pages by which the file is longer than what is owned after it grew."""
 
-_UNREADABLE: Final = frozenset(
-    (Err.ReadVerifyFailure, Err.ReadPgnoVerifyFailure, Err.PageNotInitialized, Err.FileIOBeyondEOF)
-)
 _FLUSH_TYPES: Final = 3
 _ANNOUNCED_LEVEL: Final = 90
 _LONGEST_WRITE: Final = 1024 * 1024
@@ -160,13 +157,8 @@ class StorePages:
         return page
 
     def peek(self, pgno: int) -> MutablePage | None:
-        """Return the page, None when it was never written or cannot be read: it is about to be built anew."""
-        try:
-            return self.load(pgno)
-        except EseError as error:
-            if error.code not in _UNREADABLE:
-                raise
-            return None
+        """Return the page if it is in memory.  It is about to be built anew, and whatever the file has is older."""
+        return self._pages.get(pgno)
 
     def put(self, page: MutablePage) -> None:
         """Take a page that was built anew."""

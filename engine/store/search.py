@@ -94,13 +94,21 @@ def _in_leaf(page: MutablePage, keys: list[bytes], key: bytes, data: bytes, *, u
 
 
 def _leaf(tree: TreeRef, bookmark: bytes) -> MutablePage:
-    page = enter(tree, tree.root, 0)
-    depth = 0
-    while not page.flags & _LEAF:
+    """Go down to the leaf of a bookmark; the way of every search that is not near the last one."""
+    load, objid = tree.pages.load, tree.objid
+    space = _SPACE if tree.owner is not None else 0
+    pgno = tree.root
+    for _ in range(_DEEPEST):
+        page = load(pgno)
+        flags = page.flags
+        if page.objid != objid or flags & _UNUSED or flags & _SPACE != space:
+            raise astray(tree, page)
+        if flags & _LEAF:
+            return page
         keys = page.keys()
-        depth += 1
-        page = enter(tree, child_of(page, bisect_right(keys, bookmark, 0, max(len(keys) - 1, 0))), depth)
-    return page
+        count = len(keys)
+        pgno = child_of(page, bisect_right(keys, bookmark, 0, count - 1) if count > 1 else 0)
+    raise astray(tree, page)
 
 
 def path_to(tree: TreeRef, key: bytes, data: bytes = b"") -> list[Step]:
