@@ -253,6 +253,16 @@ ACTIONS: tuple[Action, ...] = (
         8,
     ),
     Action(
+        "accept_loss",
+        "Accept loss",
+        ("A",),
+        "Plan the recovery without logs that hold finished work but that no database requires; says what is lost.",
+        (Scope.PLAN,),
+        None,
+        Safety.READS,
+        70,
+    ),
+    Action(
         "activity",
         "Activity",
         ("h",),

@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from engine.files.base import OpenMode
+from engine.files.real import RealFileSystem
 from engine.files.realfile import RealFile
-from engine.info import database_info
+from engine.header_file import read_header, write_header
+from engine.info import database_info, log_info
 from engine.instance.recovering import PARTIAL
+from esetui.actions import BY_ID
 from esetui.cli.stops import parse_stop
 from esetui.jobs import JobKind, JobState
 from esetui.tui.recovery.until import parse_until, until_option
@@ -39,6 +43,15 @@ def evidence(oracle: Callable[[str], Path], tmp_path: Path) -> Path:
     return writable_copy(oracle("dirty") / "dirty-inserts" / "before", tmp_path / "evidence")
 
 
+def make_last_log_optional(folder: Path) -> None:
+    """Let the database require all logs but the last, which then holds finished work only."""
+    fs = RealFileSystem()
+    header = read_header(fs, str(folder / "a.edb")).header
+    created = log_info(folder / "edb00000005.log").created
+    with fs.open(str(folder / "a.edb"), OpenMode.READ_WRITE) as file:
+        write_header(file, header.replace(gen_max_required=5, logtime_gen_max_required=created))
+
+
 async def plan(stage: Any) -> None:
     await stage.press("p")
     await stage.until(lambda: isinstance(stage.app.screen, PlanScreen), "the plan is open")
@@ -55,7 +68,7 @@ async def test_the_plan_and_a_recovered_copy(console: Open, demo: Demo, evidence
         await stage.sees(
             "Recovery plan evidence", "All that recovery needs is there", "recovery needs 1", "checkpoint 1",
             "What will happen", "redo", ", 7 logs", "copy into", "$ esetui recover", "Recover a copy",
-            "In place", "Look in memory", "esc Back",
+            "In place", "In memory", "esc Back",
         )  # fmt: skip
         assert all(len(line) <= size[0] for line in stage.text.splitlines())
         await stage.press("enter")
@@ -214,3 +227,32 @@ async def test_the_copying_is_followed_and_can_be_cancelled(
     assert digests(evidence) == before
     # What is there is marked as half-made.
     assert (evidence.with_name("evidence.recovered") / PARTIAL).exists()
+
+
+@pytest.mark.oracle
+@both_sizes
+async def test_a_loss_is_accepted_only_by_name_and_said(
+    console: Open, demo: Demo, oracle: Callable[[str], Path], tmp_path: Path, size: tuple[int, int]
+) -> None:
+    folder = writable_copy(oracle("dirty") / "dirty-uncommitted" / "before", tmp_path / "evidence")
+    async with console(demo, size, str(folder)) as stage:
+        await plan(stage)
+        before = stage.app.screen.why_not(BY_ID["accept_loss"])
+        assert before == "nothing is lacking"
+        await stage.press("escape")
+        make_last_log_optional(folder)
+        (folder / "edb.log").unlink()
+        await stage.idle()
+        await plan(stage)
+        await stage.sees("Recovery would be refused", "Lost without", "Accept loss")
+        await stage.press("A")
+        await stage.sees("Accept a loss in evidence", "lost", "--accept-loss missing", "type name")
+        await stage.press(*"evidence")
+        await stage.until(lambda: not stage.app.screen.query_one("#go").disabled, "the name is typed")
+        await stage.press("enter")
+        await stage.until(lambda: isinstance(stage.app.screen, PlanScreen), "the dialog is closed")
+        screen = stage.app.screen
+        await stage.until(lambda: screen.plan is not None and screen.plan.ok, "the plan with the loss")
+        await stage.press("X")
+        await stage.sees("✓ clean", "done")
+        assert any("finished work of logs" in row.text for row in stage.control.feed.since(0))

@@ -12,8 +12,8 @@ from esetui.tui.screens.dialogs import ChoiceDialog
 
 if TYPE_CHECKING:
     from engine.recovery.memory import Recovered
-    from engine.recovery.stop import StopPoint
     from esetui.tui.model import InstanceView
+    from esetui.tui.recovery.until import Wish
 
 
 class Replayed(Message):
@@ -55,12 +55,12 @@ class BrowsingActs(Acts):
         answers = [("replay", "Replay in memory"), ("as-is", "As it is on disk")]
         self.push_screen(ChoiceDialog(f"Browse {database.name}", text, answers), go)
 
-    def browse_replayed(self, path: str, view: InstanceView | None, stop: StopPoint | None = None) -> None:
-        """Recover in memory, in a job, to `stop` or the end, and look into the result."""
+    def browse_replayed(self, path: str, view: InstanceView | None, wish: Wish | None = None) -> None:
+        """Recover in memory, in a job, as far as it is wished, and look into the result."""
         from esetui.tui.doing.reading import replay  # noqa: PLC0415 - only when asked for
 
         # Posted, not called: the job does not wait for the screen.
-        replay(self.control, path, view, lambda recovered: self.post_message(Replayed(recovered, path)), stop=stop)
+        replay(self.control, path, view, lambda recovered: self.post_message(Replayed(recovered, path)), wish=wish)
         self.main.focus_pane("backup-pane")
 
     def on_replayed(self, event: Replayed) -> None:

@@ -10,6 +10,7 @@ from engine.env import Environment
 from engine.files.oserror import from_os_error
 from engine.monitor import Phase
 from engine.recovery.memory import open_recovered
+from engine.recovery.stop import Lose
 from engine.table import open_database
 from esetui.actions import quote
 from esetui.cli.describe.rows import FORMS, values
@@ -22,13 +23,13 @@ if TYPE_CHECKING:
 
     from engine.monitor import Monitor
     from engine.recovery.memory import Recovered
-    from engine.recovery.stop import StopPoint
     from engine.table import Table
     from engine.types import Progress
     from esetui.jobs import Job
     from esetui.tui.browse.session import Session, Shown
     from esetui.tui.control import Control
     from esetui.tui.model import InstanceView
+    from esetui.tui.recovery.until import Wish
 
 _LOOK = 256
 """Rows between two looks at whether to stop."""
@@ -40,7 +41,7 @@ def replay(
     view: InstanceView | None,
     ready: Callable[[Recovered], object],
     *,
-    stop: StopPoint | None = None,
+    wish: Wish | None = None,
 ) -> Job:
     """Recover the database at `path` in memory, in a job; `ready` gets the pages in the job's thread and owns them."""
 
@@ -54,7 +55,14 @@ def replay(
 
         # The logs need not lie beside the database.
         logs = None if view is None or not view.logs.high else view.folder
-        recovered = open_recovered(path, logs=logs, env=Environment(fs=control.fs), progress=progress, stop=stop)
+        recovered = open_recovered(
+            path,
+            logs=logs,
+            env=Environment(fs=control.fs),
+            progress=progress,
+            stop=None if wish is None else wish.stop,
+            lose=Lose.NOTHING if wish is None else wish.lose,
+        )
         for event in recovered.events:
             control.feed.add_event(event)
         ready(recovered)

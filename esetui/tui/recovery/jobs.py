@@ -13,34 +13,33 @@ from esetui.jobs import JobKind
 from esetui.tui import words
 from esetui.tui.model import Level
 from esetui.tui.recovery.stages import Stages
-from esetui.tui.recovery.until import until_option
 
 if TYPE_CHECKING:
     from engine.events import Event
     from engine.monitor import Monitor
     from engine.recovery.plan import RecoveryPlan
-    from engine.recovery.stop import StopPoint
     from engine.types import Progress
     from esetui.jobs import Job
     from esetui.tui.control import Control
     from esetui.tui.model import InstanceView
+    from esetui.tui.recovery.until import Wish
 
 _WARNING = 1
 
 
-def recover_command(plan: RecoveryPlan, into: str | None, stop: StopPoint | None) -> str:
+def recover_command(plan: RecoveryPlan, into: str | None, wish: Wish) -> str:
     """Return the command that does the same."""
     if into is None:
         line = command_line(BY_ID["recover_in_place"], {"instance": plan.folder}) or ""
     else:
         line = command_line(BY_ID["recover"], {"instance": plan.folder, "target": into}) or ""
-    return line + until_option(stop)
+    return line + wish.options
 
 
 def recover_job(
-    control: Control, plan: RecoveryPlan, view: InstanceView, into: str | None, stop: StopPoint | None = None
+    control: Control, plan: RecoveryPlan, view: InstanceView, into: str | None, wish: Wish
 ) -> tuple[Job, Stages]:
-    """Recover an instance, with `into` a copy of it there, to `stop` or the end; returns the job and where it is."""
+    """Recover an instance, with `into` a copy of it there; returns the job and where it is."""
     names = ("analysis", "redo", "undo", "clean") if into is None else ("analysis", "copy", "redo", "undo", "clean")
     stages = Stages(names, len(plan.replays))
 
@@ -60,7 +59,8 @@ def recover_job(
                 plan.folder,
                 into=into,
                 base_name=plan.base_name,
-                stop=stop,
+                stop=wish.stop,
+                lose=wish.lose,
                 progress=progress,
                 monitor=monitor,
                 on_event=event,
@@ -77,8 +77,13 @@ def recover_job(
         logs = words.generations(result.replayed.start, result.replayed.stop - 1)
         what = words.plural(len(done.databases), "database")
         behind = f" {words.plural(len(result.set_aside), 'log')} behind it put away." if result.set_aside else ""
+        for each in result.lost:
+            lost = words.generations(each.first, each.last)
+            control.feed.note(
+                f"{each.path}: finished work of logs {lost} is lost", instance=view.name, level=Level.WARN
+            )
         return f"{what} clean in {done.folder}: logs {logs} replayed, consistent at {result.stands}.{behind}"
 
-    command = recover_command(plan, into, stop)
+    command = recover_command(plan, into, wish)
     job = control.submit(JobKind.RECOVER, work, view, target=into or "", command=command)
     return job, stages

@@ -1,4 +1,4 @@
-"""A stop point as a person types it: a generation, a position or a time.
+"""A stop point as a person types it: a generation, a position or a time; and all that a recovery is told.
 
 1F                      through generation 1F, in hexadecimal as the names of logs have it
 1F:12:0                 through the record there
@@ -8,16 +8,33 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from engine.errors import EseError
-from engine.recovery.stop import StopPoint
+from engine.recovery.stop import Lose, StopPoint
 from engine.types import LgPos
 from esetui.actions import quote
 
 _GENERATION: Final = re.compile(r"(?:0[xX])?[0-9a-fA-F]{1,7}")
 _POSITION: Final = re.compile(r"([0-9a-fA-F]{1,8}):([0-9a-fA-F]{1,4}):([0-9a-fA-F]{1,4})")
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """How a recovery is wanted: to where, and what it may lose."""
+
+    stop: StopPoint | None = None
+    lose: Lose = Lose.NOTHING
+
+    @property
+    def options(self) -> str:
+        """The options that say the same to a command, with a space before each."""
+        loss = (
+            "" if not self.lose else " --accept-loss damaged" if self.lose & Lose.DAMAGED else " --accept-loss missing"
+        )
+        return until_option(self.stop) + loss
 
 
 def parse_until(text: str) -> tuple[StopPoint | None, str]:

@@ -17,12 +17,13 @@ from textual.widgets import Button, Input, Static
 from engine.errors import EseError
 from engine.files.readonly import ReadOnlyFileSystem
 from engine.recovery.plan import plan_recovery
+from engine.recovery.stop import Lose
 from esetui.actions import BY_ID, Action, Scope, command_line
 from esetui.tui import words
 from esetui.tui.model import Field, PlanView, Section, Tone
 from esetui.tui.recovery.jobs import recover_command, recover_job
 from esetui.tui.recovery.plan_text import plan_sections, plan_strip
-from esetui.tui.recovery.until import parse_until
+from esetui.tui.recovery.until import Wish, parse_until
 from esetui.tui.screens.dialogs import PlanDialog
 from esetui.tui.screens.work import WorkScreen
 from esetui.tui.widgets.details import Details
@@ -35,13 +36,12 @@ if TYPE_CHECKING:
     from textual.widget import Widget
 
     from engine.recovery.plan import RecoveryPlan
-    from engine.recovery.stop import StopPoint
     from esetui.jobs import JobSnapshot
     from esetui.tui.control import Control
     from esetui.tui.model import InstanceView
     from esetui.tui.recovery.stages import Stages
 
-_ON_PLAN = frozenset(("recover", "recover_in_place", "browse"))
+_ON_PLAN = frozenset(("recover", "recover_in_place", "browse", "accept_loss"))
 
 
 class PlanScreen(WorkScreen):
@@ -58,9 +58,12 @@ class PlanScreen(WorkScreen):
         self.details = Details(id="plan")
         self.stage_line = StageLine(id="stages")
         self._stages: Stages | None = None
-        self._stop: StopPoint | None = None
+        self._wish = Wish()
+        self._lossy: tuple[RecoveryPlan, Wish] | None = None
+        """The plan that works when a loss is accepted, and with which."""
         self._job = 0
         self._asked = 0
+        self._accepted = Lose.NOTHING
 
     def body(self) -> Iterable[Widget]:
         """Plan above, choice and stages below."""
@@ -77,7 +80,8 @@ class PlanScreen(WorkScreen):
             Horizontal(
                 Button("Recover a copy", id="recover", variant="primary", compact=True, disabled=True),
                 Button("In place …", id="recover_in_place", compact=True, disabled=True),
-                Button("Look in memory", id="browse", compact=True, disabled=True),
+                Button("Accept loss …", id="accept_loss", compact=True, disabled=True),
+                Button("In memory", id="browse", compact=True, disabled=True),
                 Button("Back", id="back", compact=True),
                 classes="buttons",
             ),
@@ -98,41 +102,64 @@ class PlanScreen(WorkScreen):
         self._asked += 1
         asked = self._asked
         stop, problem = parse_until(self.query_one("#until", Input).value)
+        wish = Wish(stop, self._accepted)
         if problem:
-            self._planned(asked, None, problem, None)
+            self._planned(asked, None, problem, wish, None)
             return
 
         def work() -> None:
-            plan, failed = None, ""
+            plan, lossy, failed = None, None, ""
             try:
-                plan = plan_recovery(
-                    self.view.folder,
-                    base_name=self.view.base_name or None,
-                    stop=stop,
-                    fs=ReadOnlyFileSystem(self.control.fs),
-                )
+                plan = self._plan(wish)
+                if not plan.ok and stop is None and not wish.lose:
+                    lossy = self._with_loss()
             except EseError as error:
                 failed = f"{error.name} ({error.code}): {error.message}"
             if self.is_attached:
-                self.app.call_from_thread(self._planned, asked, plan, failed, stop)
+                self.app.call_from_thread(self._planned, asked, plan, failed, wish, lossy)
 
         self.run_worker(work, thread=True, group="plan", exclusive=False)
+
+    def _plan(self, wish: Wish) -> RecoveryPlan:
+        return plan_recovery(
+            self.view.folder,
+            base_name=self.view.base_name or None,
+            stop=wish.stop,
+            lose=wish.lose,
+            fs=ReadOnlyFileSystem(self.control.fs),
+        )
+
+    def _with_loss(self) -> tuple[RecoveryPlan, Wish] | None:
+        """Return the plan with the least loss that would work, if any does."""
+        for lose in (Lose.MISSING, Lose.MISSING | Lose.DAMAGED):
+            wish = Wish(lose=lose)
+            plan = self._plan(wish)
+            if plan.ok:
+                return plan, wish
+        return None
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Work the plan out again when another end was typed."""
         if event.input.id == "until":
             self._ask()
 
-    def _planned(self, asked: int, plan: RecoveryPlan | None, problem: str, stop: StopPoint | None) -> None:
+    def _planned(
+        self,
+        asked: int,
+        plan: RecoveryPlan | None,
+        problem: str,
+        wish: Wish,
+        lossy: tuple[RecoveryPlan, Wish] | None,
+    ) -> None:
         if asked != self._asked or not self.is_attached:
             return
         first = self.plan is None and not self.problem
-        self.plan, self.problem, self._stop = plan, problem, stop
+        self.plan, self.problem, self._wish, self._lossy = plan, problem, wish, lossy
         if plan is None:
             said = (Field("", self.problem, Tone.BAD), Field("", "Nothing was changed."))
             self.details.show("no plan", (Section("No plan can be made", said),))
         else:
-            self.details.show(f"plan {plan.start} {stop}", plan_sections(plan), plan_strip(plan), early=True)
+            self.details.show(f"plan {plan.start} {wish}", plan_sections(plan), plan_strip(plan), early=True)
             self.pane("plan-pane").name_it("Recovery plan", note=self.view.name)
         self._allow()
         if not first:
@@ -159,6 +186,7 @@ class PlanScreen(WorkScreen):
     def _allow(self) -> None:
         for name in _ON_PLAN:
             self.query_one(f"#{name}", Button).disabled = bool(self.reason(BY_ID[name]))
+        self.query_one("#accept_loss", Button).display = self._lossy is not None
 
     @property
     def into(self) -> str:
@@ -168,7 +196,7 @@ class PlanScreen(WorkScreen):
     def command(self) -> str:
         """Return the command that recovers the copy, or that shows this plan."""
         if self.plan is not None and self.plan.ok and not self.plan.clean and self.into:
-            return recover_command(self.plan, self.into, self._stop)
+            return recover_command(self.plan, self.into, self._wish)
         return command_line(BY_ID["plan"], {"instance": self.view.folder}) or ""
 
     # Actions.
@@ -200,6 +228,12 @@ class PlanScreen(WorkScreen):
         plan = self.plan
         if plan is None:
             return "there is no plan" if self.problem else "the plan is being worked out"
+        if action.id == "accept_loss":
+            if self._wish.lose:
+                return "it is accepted already"
+            if plan.ok:
+                return "nothing is lacking"
+            return "" if self._lossy is not None else "no loss that may be accepted would help"
         if not plan.ok:
             return "recovery would be refused; see the plan"
         if plan.clean:
@@ -222,7 +256,7 @@ class PlanScreen(WorkScreen):
 
     def _begin(self, into: str | None) -> None:
         if self.plan is not None:
-            job, self._stages = recover_job(self.control, self.plan, self.view, into, self._stop)
+            job, self._stages = recover_job(self.control, self.plan, self.view, into, self._wish)
             self._job = job.number
             self.tick()
             self.query_one("#back", Button).focus()
@@ -248,7 +282,30 @@ class PlanScreen(WorkScreen):
             f"Recover {self.view.name} in place",
             "Recover",
             lambda _: PlanView(lines=tuple(lines), logs=plan_strip(plan)),
-            lambda _: recover_command(plan, None, self._stop),
+            lambda _: recover_command(plan, None, self._wish),
+            must_type=self.view.name,
+            danger=True,
+        )
+        self.app.push_screen(dialog, go)
+
+    def do_accept_loss(self) -> None:
+        """Go on without logs that hold finished work; what is lost is said, and the name must be typed."""
+        if self._lossy is None:
+            return
+        plan, wish = self._lossy
+        lines = [Field("lost", each, Tone.BAD) for each in plan.losses]
+        lines.append(Field("", "Nothing is done yet: the plan is made again with this loss."))
+
+        def go(answer: object) -> None:
+            if answer is not None:
+                self._accepted = wish.lose
+                self._ask()
+
+        dialog = PlanDialog(
+            f"Accept a loss in {self.view.name}",
+            "Accept",
+            lambda _: PlanView(lines=tuple(lines), logs=plan_strip(plan)),
+            lambda _: recover_command(plan, self.into or None, wish),
             must_type=self.view.name,
             danger=True,
         )
@@ -259,4 +316,4 @@ class PlanScreen(WorkScreen):
         plan = self.plan
         if plan is not None and plan.databases:
             database = next((each for each in plan.databases if each.path), plan.databases[0])
-            self.console.browse_replayed(database.path, self.view, self._stop)
+            self.console.browse_replayed(database.path, self.view, self._wish)
