@@ -83,7 +83,7 @@ class RowEncoder:
         """Highest auto-increment value so far; None without such a column."""
         self._limit = limit
         self._wanted = wanted
-        self.encoders = [encoder(column.type, column.code_page) for column in columns]
+        self.encoders = [_encoder_of(column) for column in columns]
         self._by_name = [
             (column.name, _when_missing(column, default)) for column, default in zip(columns, defaults, strict=True)
         ]
@@ -286,6 +286,17 @@ class RowEncoder:
             ends.append(at)
             present = len(ends)
         return ends[:present], parts
+
+
+def _encoder_of(column: ColumnDef) -> Callable[[Any], bytes]:
+    """Return what makes stored bytes of a column's values; -1001 at each value for one that is encrypted."""
+    if not column.flags & ColumnFlags.ENCRYPTED:
+        return encoder(column.type, column.code_page)
+
+    def refuse(_: Any) -> bytes:
+        raise EseError.from_code(Err.FeatureNotAvailable, f"column {column.name} is encrypted")
+
+    return refuse
 
 
 def _when_missing(column: ColumnDef, default: Value | None) -> Any:

@@ -11,10 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine.build import ASCII, UNICODE, Column, ColumnType, DatabaseBuilder, FormatLevel, Index, Storage
+from engine.build.rows import RowEncoder
 from engine.env import Environment
 from engine.errors import Err, EseError
 from engine.files.crash import CrashFileSystem
-from engine.format.column import TYPE_SIZES
+from engine.format.column import TYPE_SIZES, ColumnDef, ColumnFlags
 from engine.format.value import decode_value
 from engine.table import open_database
 
@@ -374,3 +375,13 @@ def test_many_rows_in_any_order_of_columns(tmp_path: Path, env: Environment) -> 
     assert read == [
         (n.to_bytes(4, "little"), f"v{n}".encode("utf-16-le"), f"t{n}".encode("utf-16-le")) for n in range(3000)
     ]
+
+
+def test_encrypted_columns_are_not_written_in_plain() -> None:
+    number = ColumnDef(1, "N", ColumnType.LONG, 4, 0, offset=4)
+    secret = ColumnDef(256, "S", ColumnType.LONG_BINARY, 0, 0, ColumnFlags.ENCRYPTED)
+    rows = RowEncoder([number, secret], [None, None], 4096, 3000, lambda _: b"", wanted=frozenset())
+    assert rows.encode((1, None))
+    with pytest.raises(EseError) as caught:
+        rows.encode((1, b"plain"))
+    assert caught.value.code == Err.FeatureNotAvailable
