@@ -27,7 +27,7 @@ from engine.format.page import FLUSH_TYPE_SHIFT, PageFlags, page_offset
 from engine.format.versions import LOG_VERSION_NEW_PAGE
 from engine.page_reading import read_verified
 from engine.pages.mutable import MutablePage
-from engine.pages.shadow import LIVE, PageShadow
+from engine.pages.shadow import LIVE, RECOVERY, PageShadow, remove_shadow
 from engine.store.page_rules import assert_rules
 from engine.types import LGPOS_MIN
 
@@ -131,6 +131,9 @@ class StorePages:
         self._images: dict[int, dict[int, BeforeImage]] = {}
         """Kept before-images by page, and there by the identity of what keeps them."""
         self._begin0 = self._position = LGPOS_MIN
+        for suffix in (LIVE, RECOVERY):
+            # What an earlier run left says nothing of a database that is clean.
+            remove_shadow(database.fs, self.path + suffix)
         self._shadow = PageShadow(database.fs, self.path + LIVE, self.page_size, database.file.fsync)
         self.pool.stores.append(self)
         self.announces = False

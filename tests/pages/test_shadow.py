@@ -9,6 +9,8 @@ import pytest
 from engine.files.base import OpenMode
 from engine.files.crash import CrashFileSystem
 from engine.files.fault import FaultFileSystem
+from engine.format.checksum import verify_page
+from engine.format.node import NodeFlags
 from engine.format.page import PageFlags, page_offset
 from engine.pages import shadow
 from engine.pages.mutable import MutablePage
@@ -73,6 +75,24 @@ def test_the_newest_image_counts(place: Place) -> None:
     newer = image(4, 40, place.size)
     second.protect([(4, newer)])
     assert place.torn() == {4: newer}
+
+
+def test_a_page_that_is_torn_and_has_the_right_checksum(place: Place) -> None:
+    """The flags of two lines lie in the last sectors, everything else that changed in the first."""
+    page = MutablePage(4, place.size, objid=9, flags=PageFlags.LEAF)
+    for line in range(40):
+        page.insert_key(line, 0, b"key%02d" % line, b"data" * 4)
+    page.dbtime = 20
+    old = bytes(page.encode())
+    page.dbtime = 21
+    for line in (21, 29):
+        page.set_flags(line, add=NodeFlags.DELETED | NodeFlags.VERSION)
+    new = bytes(page.encode())
+    place.shadow.protect([(4, new)])
+    place.put(4, new[:512] + old[512:])
+    if place.size == 4096:
+        assert verify_page(place.file.read_at(page_offset(4, place.size), place.size), 4) is None
+    assert place.torn() == {4: new}
 
 
 def test_images_that_are_torn_themselves_are_no_help(place: Place) -> None:
