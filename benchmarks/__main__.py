@@ -20,7 +20,7 @@ PROGRAMS = (
     ("log_records.py", (), ("--segments", "128", "--rounds", "3")),
     ("bench_rows.py", (), ("--rows", "20000", "--rounds", "1")),
     ("redo.py", (), ("--rows", "10000", "--rounds", "1")),
-    ("store.py", (), ("--rows", "5000", "--rounds", "1", "--commits", "400", "--largest", "100000")),
+    ("store.py", (), ("--rows", "5000", "--rounds", "1", "--commits", "400", "--largest", "100000", "--backup", "32")),
 )
 """Each program with its options, in full and quick."""
 

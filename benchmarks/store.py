@@ -10,13 +10,18 @@ recovery   the process is gone after `--rows` inserts and a flush of the log: ho
 growth     random inserts and look-ups in tables of 10^4 rows up to `--largest`: the cost should grow with the depth of
            the tree only.  Tables are made by the bulk builder; nothing of them is in the store's cache at first.
 
-Names for `--only`: work, commits, recovery, growth.
+backup     durable commits of four sessions, as fast as they go, with and without full backups of a database of
+           `--backup` MiB made one after the other: how much is left of their rate, and the longest time in which none
+           of them got anything done.  The goal is 60 %.
+
+Names for `--only`: work, commits, recovery, growth, backup.
 """
 
 from __future__ import annotations
 
 import argparse
 import random
+import shutil
 import sqlite3
 import statistics
 import sys
@@ -24,6 +29,7 @@ import tempfile
 import threading
 import time
 from contextlib import contextmanager, suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -56,6 +62,8 @@ RANGES: Final = 100
 RANGE_ROWS: Final = 1_000
 GROWTH: Final = 5_000
 SESSIONS: Final = (1, 4, 16)
+BUSY_SESSIONS: Final = 4
+BUSY_SECONDS: Final = 5.0
 GOALS: Final = {"insert, sequential": 40_000, "insert, random": 25_000, "scan, all columns": 100_000}
 
 
@@ -114,9 +122,10 @@ class Ours:
         self.instance = Instance(path=folder, page_size=page_size, log_file_size=5120, params=params)
         self.instance.init()
         self.path = path
-        self.session, self.table = self._open()
+        self.session, self.table = self.open()
 
-    def _open(self) -> tuple[Session, Table]:
+    def open(self) -> tuple[Session, Table]:
+        """Return a further session and its table."""
         session = self.instance.session()
         session.attach(self.path)
         return session, session.open(self.path)["Rows"]
@@ -167,7 +176,7 @@ class Ours:
 
     def commit_each(self, rows: Sequence[Row]) -> None:
         """See `Store`."""
-        session, table = self._open()
+        session, table = self.open()
         with session:
             for row in rows:
                 table.insert_row(row)
@@ -354,6 +363,60 @@ def measure_recovery(count: int) -> None:
     )
 
 
+def measure_backup(mib: int, rounds: int) -> None:
+    """Print what is left of the writers' rate during backups."""
+    with tempfile.TemporaryDirectory() as folder:
+        data, target = Path(folder, "data"), Path(folder, "backup")
+        data.mkdir()
+        with DatabaseBuilder(Environment(), data / "a.edb", page_size=PAGE) as builder:
+            builder.add_table("Rows", COLUMNS, primary=KEY, rows=())
+            builder.add_filled_table("Ballast", mib << 20, seed=1)
+        store = Ours(data, make=False)
+        stopping = threading.Event()
+        moments: list[float] = []
+        threads = [
+            threading.Thread(target=_write, args=(store, each, stopping, moments)) for each in range(BUSY_SESSIONS)
+        ]
+        for thread in threads:
+            thread.start()
+        quiet: list[float] = []
+        busy: list[float] = []
+        longest = 0.0
+        for number in range(rounds):
+            begin = time.perf_counter()
+            time.sleep(BUSY_SECONDS)
+            middle = time.perf_counter()
+            while time.perf_counter() - middle < BUSY_SECONDS:
+                made = target / f"{number}-{time.perf_counter_ns()}"
+                made.mkdir(parents=True)
+                store.instance.backup(made)
+                shutil.rmtree(made)
+            end = time.perf_counter()
+            during = [moment for moment in list(moments) if middle <= moment < end]
+            quiet.append(sum(begin <= moment < middle for moment in list(moments)) / (middle - begin))
+            busy.append(len(during) / (end - middle))
+            longest = max([longest, *(later - sooner for sooner, later in pairwise(during))])
+        stopping.set()
+        for thread in threads:
+            thread.join()
+        store.close()
+    before, now = statistics.median(quiet), statistics.median(busy)
+    print(
+        f"\n{BUSY_SESSIONS} sessions, {before:,.0f} commits/s; during full backups of {mib} MiB {now:,.0f} commits/s, "
+        f"{now / before:.0%} (goal 60 %); longest time without a commit {longest * 1000:.0f} ms; medians of {rounds}"
+    )
+
+
+def _write(store: Ours, writer: int, stopping: threading.Event, moments: list[float]) -> None:
+    session, table = store.open()
+    with session:
+        number = writer
+        while not stopping.is_set():
+            table.insert_row((number, number, TEXT))
+            moments.append(time.perf_counter())
+            number += BUSY_SESSIONS
+
+
 def measure_growth(largest: int) -> None:
     """Print the cost of an insert and a look-up by the size of the table."""
     print(f"\n{GROWTH:,} random inserts in one transaction and as many look-ups; microseconds each")
@@ -395,13 +458,15 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--commits", type=int, default=4_000)
     parser.add_argument("--largest", type=int, default=10_000_000)
-    parser.add_argument("--only", choices=("work", "commits", "recovery", "growth"))
+    parser.add_argument("--backup", type=int, default=256)
+    parser.add_argument("--only", choices=("work", "commits", "recovery", "growth", "backup"))
     options = parser.parse_args()
     parts: dict[str, Callable[[], None]] = {
         "work": lambda: measure_work(options.rows, options.rounds),
         "commits": lambda: measure_commits(options.commits, options.rounds),
         "recovery": lambda: measure_recovery(options.rows),
         "growth": lambda: measure_growth(options.largest),
+        "backup": lambda: measure_backup(options.backup, options.rounds),
     }
     for name, part in parts.items():
         if options.only in (None, name):
