@@ -49,7 +49,8 @@ class Finding:
     """One damaged unit.
 
     `number` counts as `kind` says, `offset` is the byte in the file where it begins.  `code` is the engine's error
-    for it.  `stored` and `computed` are the checksums, equal or 0 where the damage is of another sort.  `bits` are
+    for it.  `stored` and `computed` are the checksums, equal or 0 where the damage is of another sort; of a lost write
+    the write counters of the flush map and of the page.  `bits` are
     the flipped bits, numbered within the unit, when flipping them back makes it right; `corrected` says that
     this was done.  `claimed` is the page number under which the page would be right.  A `warning` is worth
     knowing but does not make the file bad.  `table` names the table and `tree` the index or the long values, where

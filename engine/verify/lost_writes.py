@@ -75,6 +75,8 @@ class LostWrites:
                     page_offset(each.pgno, self._page_size),
                     Err.ReadLostFlushVerifyFailure,
                     f"its last write was lost: by the flush map {each.expected}, the page {found}",
+                    each.expected,
+                    each.actual,
                     warning=outside,
                 )
             )

@@ -16,6 +16,8 @@ from click.testing import CliRunner
 
 from esetui.cli.app import cli
 from esetui.cli.exit_codes import ExitCode
+from tests.cli.running import run
+from tests.flush_maps import PAGE, Srum
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -151,3 +153,22 @@ def test_a_signal_ends_it(corpus: Path, tmp_path: Path, number: int, code: int) 
         process.send_signal(number)
         process.communicate(timeout=30)
     assert process.returncode == code
+
+
+def test_a_lost_write_is_told_with_both_counters(corpus: Path, tmp_path: Path) -> None:
+    srum = Srum.copy(corpus, tmp_path / "srum")
+    expected, older = srum.lose_write(PAGE)
+    code, lines, _ = verify(srum.database)
+    assert code == ExitCode.DAMAGE
+    [finding] = of_type(lines, "finding")
+    assert (finding["page"], finding["code"], finding["correctable"]) == (PAGE, -1119, False)
+    assert (finding["expected"], finding["actual"]) == (f"{expected:#x}", f"{older:#x}")
+
+
+def test_a_backup_of_a_lost_write_is_complete_with_something_to_look_at(corpus: Path, tmp_path: Path) -> None:
+    srum = Srum.copy(corpus, tmp_path / "srum")
+    srum.lose_write(PAGE)
+    (tmp_path / "set").mkdir()
+    done = run("backup", srum.folder, tmp_path / "set")
+    assert done.code == ExitCode.WARNINGS
+    assert done.end["warning_events"] == [544]

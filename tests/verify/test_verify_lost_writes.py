@@ -36,6 +36,7 @@ def test_found(srum: Srum, *, whole: bool) -> None:
     first, second = report.bad
     assert first.detail == f"its last write was lost: by the flush map {expected}, the page was written {older}"
     assert second.detail == f"its last write was lost: by the flush map {srum.expected(PAGE + 1)}, the page is blank"
+    assert [(each.stored, each.computed) for each in report.bad] == [(expected, older), (srum.expected(PAGE + 1), 0)]
     assert not first.correctable
     assert monitor.pages_bad == 2
     cells = monitor.snapshot().map_cells
