@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from engine.store.doing import TreeRef
     from engine.store.shared import Shared
     from engine.store.transactions import StoreSession
-    from engine.store.versions import Transaction
 
 DEFAULT_DENSITY: Final = 80
 _NO_TYPE: Final = 0
@@ -51,12 +50,12 @@ _MOST_INDEXES: Final = 64
 class _Known:
     """Rows by a definition, and how long that can be trusted."""
 
-    __slots__ = ("fresh", "generation", "rows", "trx")
+    __slots__ = ("fresh", "generation", "rows", "snapshot")
 
-    def __init__(self, rows: Rows, generation: int, trx: Transaction | None, *, fresh: bool) -> None:
+    def __init__(self, rows: Rows, generation: int, snapshot: int, *, fresh: bool) -> None:
         self.rows = rows
         self.generation = generation
-        self.trx = trx
+        self.snapshot = snapshot
         self.fresh = fresh
 
 
@@ -100,7 +99,7 @@ class Definitions:
             generation, fresh = shared.generation, not shared.defining and session.snapshot > shared.changed_before
         before = self._known.get(table.objid)
         rows = before.rows if before is not None and before.rows.table == table else Rows(session, shared, table)
-        self._known[table.objid] = _Known(rows, generation, session.trx, fresh=fresh)
+        self._known[table.objid] = _Known(rows, generation, session.snapshot, fresh=fresh)
         self._by_name[table.name] = table.objid
         return rows
 
@@ -109,7 +108,8 @@ class Definitions:
         known = self._known.get(rows.table.objid)
         if known is None or known.rows is not rows or known.generation != self.shared.generation:
             return False
-        return known.fresh or (known.trx is not None and known.trx is self.session.trx)
+        session = self.session
+        return known.fresh or (session.trx is not None and known.snapshot == session.snapshot)
 
     def write(self, rows: Rows) -> None:
         """Let the session's transaction write a table; errors as `Shared.write`."""

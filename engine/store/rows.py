@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from engine.store.doing import TreeRef
     from engine.store.shared import Shared
     from engine.store.transactions import StoreSession
-    from engine.store.versions import Transaction
 
 _WIDE: Final = 8
 
@@ -75,8 +74,8 @@ class Rows:
         self.reader = RecordReader(table, page_size, self.long)
         self.layout = RecordLayout(table.columns, page_size)
         self._decoder = RowDecoder(table.columns, page_size, self.long)
-        self.ready: Transaction | None = None
-        """The transaction that may write, as long as `generation` is that of the definitions."""
+        self.ready = 0
+        """Snapshot of the transaction that may write, as long as `generation` is that of the definitions."""
         self.generation = -1
         self._has_long = any(each.type.is_long for each in table.columns) or bool(table.gone)
         self._single = not self.indexes.all and not self._has_long

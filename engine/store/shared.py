@@ -38,12 +38,10 @@ if TYPE_CHECKING:
     from engine.store.versions import Transaction
 
 _LOCKED: Final = "another session's transaction"
-_MANY: Final = 16
-"""Writers of a table among which those that have ended are looked for."""
 
 
 class TableLock:
-    """Who has a table: transactions that write it, those that have ended included, or a session that defines it."""
+    """Who has a table: transactions that write it, some that have ended included, or a session that defines it."""
 
     __slots__ = ("added", "owner", "snapshot", "writers")
 
@@ -135,9 +133,7 @@ class Shared:
                 raise EseError.from_code(Err.TableLocked, f"table {objid}: {_LOCKED} defines it", path=self.pages.path)
             if session.snapshot < lock.snapshot:
                 raise self._defined_anew(objid)
-            if len(lock.writers) >= _MANY:
-                lock.writers = set(filter(session.versions.is_open, lock.writers))
-            lock.writers.add(trx)
+            lock.writers = {trx, *filter(session.versions.is_open, lock.writers)}
 
     def _defined_anew(self, objid: int) -> EseError:
         detail = f"table {objid} was defined anew since this transaction began"

@@ -80,11 +80,11 @@ class Table:
     def writable(self) -> Rows:
         """Return the rows for a change: -1302 while another session defines the table, -1102 as `Shared.write`."""
         rows, definitions = self._rows, self._definitions
-        trx = self._work.session.trx
-        if rows.ready is not trx or trx is None or rows.generation != definitions.shared.generation:
+        session = self._work.session
+        if rows.ready != session.snapshot or rows.generation != definitions.shared.generation:
             rows = self.rows()
             definitions.write(rows)
-            rows.ready, rows.generation = trx, definitions.shared.generation
+            rows.ready, rows.generation = session.snapshot, definitions.shared.generation
         return rows
 
     @property
