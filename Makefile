@@ -66,7 +66,8 @@ fuzz: $(READY_DEV)
 	ESE_FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(PY) -m pytest -n $(WORKERS) -o timeout=3600 tests/fuzz $(PYTEST_ARGS)
 
 crash: $(READY_DEV)
-	CRASH_ALL=1 $(PY) -m pytest -n $(WORKERS) -o timeout=7200 tests/faults $(PYTEST_ARGS)
+	CRASH_ALL=1 $(PY) -m pytest -n $(WORKERS) -o timeout=7200 tests/faults tests/store/test_crash_store.py \
+	  tests/instance/test_create_database.py $(PYTEST_ARGS)
 
 soak: $(READY_DEV)
 	$(PY) benchmarks/soak.py $(SOAK_ARGS)
