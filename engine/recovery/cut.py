@@ -19,6 +19,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from engine.files.base import OpenMode
+from engine.files.copying import copy_bytes
 from engine.format.names import aside_name
 from engine.format.segment import (
     SEGMENT_HEADER_SIZE,
@@ -127,8 +128,8 @@ def _cut_last(fs: FileSystem, stream: LogStream, generation: int, end: LgPos, as
     with LogFile.open(fs, path, generation) as log:
         header = log.header
         with fs.open(copy, OpenMode.CREATE) as whole:
-            for offset in range(0, log.size, _CHUNK):
-                whole.write_at(offset, log.file.read_at(offset, min(_CHUNK, log.size - offset)))
+            for _ in copy_bytes(log.file, whole, 0, log.size):
+                pass
             whole.fsync()
         # The whole log is safe before its place is taken.
         fs.fsync_directory(aside)
@@ -152,7 +153,8 @@ def _cut_last(fs: FileSystem, stream: LogStream, generation: int, end: LgPos, as
 def write_beginning(file: File, log: LogFile, end: LgPos) -> None:
     """Write the log up to `end` into an empty file of its size, as a crash there would have left it."""
     whole = range(1, end.segment)
-    file.write_at(0, log.file.read_at(0, SEGMENT_SIZE))
+    for _ in copy_bytes(log.file, file, 0, SEGMENT_SIZE):
+        pass
     for segment in whole:
         file.write_at(segment * SEGMENT_SIZE, log.segment(segment))
     written = end.segment * SEGMENT_SIZE

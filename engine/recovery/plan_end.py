@@ -8,7 +8,7 @@ from engine.errors import EseError
 from engine.format.lr import NOP, NOP2, Commit0
 from engine.log.paths import name_of
 from engine.recovery.cut import behind
-from engine.recovery.stop import end_of
+from engine.recovery.stop import end_of, segment_of
 
 if TYPE_CHECKING:
     from engine.log.stream import LogStream
@@ -37,7 +37,7 @@ def plan_end(stream: LogStream, limit: LgPos, because: str) -> PlannedEnd | None
     for generation in sorted(each for each in stream.generations if each >= limit.generation):
         try:
             with stream.open(generation) as log:
-                for each in log.records(limit if generation == limit.generation else None):
+                for each in log.records(segment_of(limit) if generation == limit.generation else None):
                     if each.pos <= limit or isinstance(each.record, NOP | NOP2):
                         continue
                     cuts = cuts or generation == limit.generation

@@ -170,6 +170,11 @@ def _later(found: LogTime, time: datetime) -> bool:
     return when is not None and when > time
 
 
+def segment_of(limit: LgPos) -> LgPos:
+    """Return the start of a limit's segment: reading begins at records, and a limit need not be the place of one."""
+    return LgPos(limit.generation, max(1, limit.segment), 0)
+
+
 def through_recovery(stream: LogStream, limit: LgPos) -> LgPos:
     """Return the limit behind a recovery that was done at this very point, and behind runs that did nothing.
 
@@ -180,7 +185,8 @@ def through_recovery(stream: LogStream, limit: LgPos) -> LgPos:
     for generation in range(limit.generation, max(stream.generations, default=0) + 1):
         try:
             with stream.open(generation) as log:
-                for each in log.records(limit if generation == limit.generation else None, strict=False):
+                first = segment_of(limit) if generation == limit.generation else None
+                for each in log.records(first, strict=False):
                     kind = each.record.type
                     if each.pos <= limit or kind in _FILLERS:
                         continue

@@ -24,6 +24,7 @@ from engine.log.stream import LogStream
 from engine.recovery.looking import look
 from engine.recovery.memory import open_recovered
 from engine.recovery.places import Places
+from engine.recovery.plan import plan_recovery
 from engine.recovery.reach import earliest_stop
 from engine.recovery.stop import StopPoint, StopTooEarly
 from engine.table import open_database
@@ -136,17 +137,15 @@ def test_rows_are_those_of_transactions_committed_at_the_stop(oracle: Callable[[
 
 @pytest.mark.oracle
 @pytest.mark.parametrize("case", CASES)
-def test_the_earliest_stop_is_whole_and_the_record_before_is_refused(oracle: Callable[[str], Path], case: str) -> None:
+def test_stops_are_whole_and_none_is_before_the_earliest(oracle: Callable[[str], Path], case: str) -> None:
     folder = oracle("dirty") / f"dirty-{case}" / "before"
     first = earliest(folder)
-    with open_recovered(folder, stop=StopPoint(position=first)) as recovered:
-        for found in recovered.databases:
-            errors = [
-                each
-                for each in check(found.path, pages=found.pages, header=found.header)
-                if each.severity is Severity.ERROR
-            ]
-            assert not errors
+    for stop in (first, *stops_of(folder, 3)):
+        with open_recovered(folder, stop=StopPoint(position=stop)) as recovered:
+            assert recovered.result.stands == stop
+            for found in recovered.databases:
+                findings = check(found.path, pages=found.pages, header=found.header)
+                assert not [each for each in findings if each.severity is Severity.ERROR], stop
     before = [each.pos for each in records_of(folder) if each.pos < first][-1]
     with pytest.raises(StopTooEarly) as caught:
         open_recovered(folder, stop=StopPoint(position=before))
@@ -315,3 +314,20 @@ def test_a_stop_before_damage(oracle: Callable[[str], Path], tmp_path: Path) -> 
         init_until(folder, StopPoint(generation=5))
     assert caught.value.code == Err.LogFileCorrupt, "whether its pages hold what is damaged cannot be told"
     assert unlocked(folder) == before
+
+
+@pytest.mark.oracle
+def test_a_position_within_a_record_is_that_record(oracle: Callable[[str], Path]) -> None:
+    folder = oracle("dirty") / "dirty-uncommitted" / "before"
+    records = [each for each in records_of(folder) if each.pos >= earliest(folder)]
+    one = next(each for each in records if each.pos.offset and each.end.segment == each.pos.segment)
+    inside = one.pos._replace(offset=one.pos.offset + 3)
+    assert inside < one.end
+    assert StopPoint(position=inside).limit(look(RealFileSystem(), str(folder)).stream) == inside
+    with open_recovered(folder, stop=StopPoint(position=inside)) as recovered:
+        assert recovered.result.stands == one.pos
+    plans = [plan_recovery(folder, stop=StopPoint(position=each)).end for each in (one.pos, inside)]
+    assert plans[0] is not None
+    assert plans[1] is not None
+    assert plans[1].whole
+    assert plans[0]._replace(limit=inside, because="") == plans[1]._replace(because="")
