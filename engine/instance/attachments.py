@@ -342,9 +342,9 @@ class Attachments:
     def _leave_log(self, writer: LogWriter, database: AttachedDatabase, procid: int) -> LgPos:
         with self._keeper.held_checkpoint():
             with writer.lock:
-                # The pages are in the file before the log says that the database has everything.
+                # The pages are in the file before the log says that the database has everything, and stay as they are.
                 if self._live is not None:
-                    self._live.flush(database)
+                    self._live.seal(database)
                 position = writer.append(DetachDB.create(procid, database.dbid, database.path).pack())
                 # Not part of a generation that begins behind the record.
                 self._keeper.remove(database)

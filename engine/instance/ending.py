@@ -30,7 +30,7 @@ def end_cleanly(
     writer = live.journal.writer
     live.settle(clean=clean)
     with writer.lock:
-        live.flush()
+        live.seal()
     position = writer.append(ShutDownMark().pack())
     # The mark is on the disk before a header names it.
     writer.flush(fill=True)

@@ -96,9 +96,11 @@ class LiveStore:
 
     def end_session(self, procid: int) -> None:
         """End a session; what it left open is rolled back."""
-        ended = self.sessions.pop(procid, None)
+        ended = self.sessions.get(procid)
         if ended is not None and not self.journal.writer.failed:
-            ended.rollback_all()
+            ended.close()
+        # Only now: whoever ends the instance meanwhile must not go on before this session has ended.
+        self.sessions.pop(procid, None)
 
     def settle(self, *, clean: bool) -> None:
         """Roll every transaction back; with `clean`, remove what only waited for their end.  Called without the latch.
@@ -116,8 +118,11 @@ class LiveStore:
         """Clean up, and raise -1202 when changes of a database are still needed by open transactions."""
         self.cleanup.run()
         with self.journal.latch:
-            if self.versions.uses(database.dbid):
-                raise EseError.from_code(Err.DatabaseInUse, "open transactions need it", path=database.path)
+            self._check_unused(database)
+
+    def _check_unused(self, database: AttachedDatabase) -> None:
+        if self.versions.uses(database.dbid):
+            raise EseError.from_code(Err.DatabaseInUse, "open transactions need it", path=database.path)
 
     def between_operations(self, pages: StorePages) -> None:
         """Do what is due between the operations of a session: room in the cache, and upkeep where no thread does it."""
@@ -142,11 +147,17 @@ class LiveStore:
             raise EseError.from_code(Err.DatabaseNotFound, "attached for reading only", path=database.path)
         return found
 
-    def flush(self, database: AttachedDatabase | None = None) -> None:
-        """Write what the file of a database, or of all, does not have.  Called with the latch held."""
+    def seal(self, database: AttachedDatabase | None = None) -> None:
+        """Write everything of a database, or of all, and let nothing change any more.  Called with the latch held.
+
+        -1202 when transactions have begun to change the one database meanwhile.
+        """
         for dbid, pages in self.pages.items():
             if database is None or dbid == database.dbid:
+                if database is not None:
+                    self._check_unused(database)
                 pages.flush()
+                pages.sealed = True
 
     def close(self, database: AttachedDatabase, *, clean: bool = False) -> None:
         """Let go of the live pages of a database; `clean`: its file has them all, and its header says so."""

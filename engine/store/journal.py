@@ -92,10 +92,10 @@ class Journal:
         A NewPage is left out where the format of stream or database is too old for it.
 
         The record must fit its page: -510 and what the page said when it did not.  -529 when the log disk is full: the
-        reserve logs are for taking back and for ending.
+        reserve logs are for taking back and for ending.  -1010 when the database is being detached.
         """
-        if self.writer.disk_full:
-            raise self._full()
+        if self.writer.disk_full or pages.sealed:
+            raise self._refusal(pages)
         if type(record) is lr.NewPage and not pages.announces:
             return _NOT_SAID
         position = self.writer.append(record.pack())
@@ -126,8 +126,8 @@ class Journal:
         first = records[0]
         if not isinstance(first, lr.PageRecord):
             raise EseError.from_code(Err.InternalError, "a macro begins with a page operation")
-        if self.writer.disk_full:
-            raise self._full()
+        if self.writer.disk_full or pages.sealed:
+            raise self._refusal(pages)
         dbtime, append = first.dbtime, self.writer.append
         began = append(lr.MacroBegin(procid, dbtime).pack())
         # A generation that begins in the middle of the macro must leave the checkpoint before it.
@@ -147,6 +147,11 @@ class Journal:
             raise
         finally:
             self._macro = None
+
+    def _refusal(self, pages: StorePages) -> EseError:
+        if pages.sealed:
+            return EseError.from_code(Err.InvalidDatabaseId, "the database was detached", path=pages.path)
+        return self._full()
 
     def _full(self) -> EseError:
         return EseError.from_code(Err.LogDiskFull, path=self.writer.folder)

@@ -136,6 +136,8 @@ class StorePages:
             remove_shadow(database.fs, self.path + suffix)
         self._shadow = PageShadow(database.fs, self.path + LIVE, self.page_size, database.file.fsync)
         self.pool.stores.append(self)
+        self.sealed = False
+        """Whether the log says, or is about to say, that the file has everything: nothing changes any more."""
         self.announces = False
         """Whether pages that trees get are announced by NewPage records."""
         self.raise_format()

@@ -47,6 +47,7 @@ class StoreSession:
         "_commit0",
         "_deferred",
         "cleanup",
+        "closed",
         "journal",
         "level",
         "procid",
@@ -69,12 +70,16 @@ class StoreSession:
         self.trx_begin0 = 0
         self.read_only = False
         self.writes = 0
+        self.closed = False
+        """Whether it has been ended, from whatever thread: it changes nothing any more."""
         self._begin0: LgPos | None = None
         self._commit0: LgPos | None = None
         self._deferred = 0
 
     def begin(self, *, read_only: bool = False, inner: bool = False) -> None:
         """Begin a transaction, or a level of it.  -1103 deeper than 7; an operation's own level (`inner`) may be 9."""
+        if self.closed:
+            raise _ended()
         if self.level >= (DEEPEST_INNER if inner else DEEPEST):
             raise EseError.from_code(Err.TransTooDeep, f"level {self.level}")
         if not self.level:
@@ -87,7 +92,15 @@ class StoreSession:
         self._deferred += 1
 
     def begun(self) -> LgPos | None:
-        """Log what has been begun and not been logged; return where Begin0 lies.  With the latch held."""
+        """Log what has been begun and not been logged; return where Begin0 lies.  With the latch held.
+
+        Every change asks for it: -1000 when the session has been ended.
+        """
+        if self.closed:
+            raise _ended()
+        return self._begun()
+
+    def _begun(self) -> LgPos | None:
         if self._deferred:
             base, levels = self.level - self._deferred, self._deferred << _LEVEL_BITS
             if base:
@@ -141,20 +154,30 @@ class StoreSession:
 
         -1054 without a transaction.  -510 when the log cannot be written: the commit is in the log all the same and
         only recovery knows whether it holds; the transaction can neither go on nor be rolled back.
+        -1000 when the session has been ended.
         """
-        trx = self.trx
-        if trx is None:
-            raise EseError.from_code(Err.NotInTransaction, "nothing to commit")
         with self.journal.latch:
+            if self.closed:
+                raise _ended()
+            trx = self.trx
+            if trx is None:
+                raise EseError.from_code(Err.NotInTransaction, "nothing to commit")
             if self.level > 1:
                 self._commit_inner(trx)
                 return
             if self._commit0 is None and not self._deferred:
                 id_logged = self.versions.next_trx() & WORD
                 self._commit0 = self.journal.note(lr.Commit0(self.procid, 0, id_logged))
-        if self._commit0 is not None and trx.written and not lazy:
-            self.journal.wait_durable(self._commit0)
+            position = self._commit0
+        self._make_durable_and_publish(trx, position, lazy=lazy)
+
+    def _make_durable_and_publish(self, trx: Transaction, position: LgPos | None, *, lazy: bool) -> None:
+        if position is not None and trx.written and not lazy:
+            self.journal.wait_durable(position)
         with self.journal.latch:
+            if self.trx is not trx:
+                # The session was ended meanwhile, and this commit with it.
+                return
             for hook in self._committed(trx):
                 # Before anybody can begin, and before the cleanup can come to what follows.
                 if hook.committed is not None:
@@ -200,22 +223,27 @@ class StoreSession:
     # Rollback.
 
     def rollback(self) -> None:
-        """Take back the innermost level.  -1054 without a transaction; after an error it can be called again."""
-        trx = self.trx
-        if trx is None:
-            raise EseError.from_code(Err.NotInTransaction, "nothing to roll back")
-        if self._commit0 is not None:
-            raise _commit_is_logged()
-        written = trx.written
-        self.writes += 1
-        while written and written[-1].level >= self.level:
-            with self.journal.latch:
-                for _ in range(_SLICE):
-                    if not written or written[-1].level < self.level:
-                        break
-                    self._take_back(written[-1])
-                    written.pop()
+        """Take back the innermost level.  -1054 without a transaction; after an error it can be called again.
+
+        -1000 when the session has been ended, and everything taken back with it.
+        """
+        if self.closed:
+            raise _ended()
+        self._take_back_level()
+
+    def _take_back_level(self) -> None:
         with self.journal.latch:
+            trx, level = self.trx, self.level
+            if trx is None:
+                raise EseError.from_code(Err.NotInTransaction, "nothing to roll back")
+            if self._commit0 is not None:
+                raise _commit_is_logged()
+            self.writes += 1
+        while self._take_back_slice(trx, level):
+            pass
+        with self.journal.latch:
+            if self.trx is not trx or self.level != level:
+                return
             if self._deferred:
                 self._deferred -= 1
             else:
@@ -227,10 +255,36 @@ class StoreSession:
         if self.cleanup is not None:
             self.cleanup.wake()
 
+    def _take_back_slice(self, trx: Transaction, level: int) -> bool:
+        """Take some changes of the level back; return whether there may be more."""
+        written = trx.written
+        with self.journal.latch:
+            if self.trx is not trx or self.level != level:
+                # Who has ended the session has done the rest.
+                return False
+            for _ in range(_SLICE):
+                if not written or written[-1].level < level:
+                    return False
+                self._take_back(written[-1])
+                written.pop()
+        return True
+
     def rollback_all(self) -> None:
         """Take back the whole transaction, if there is one."""
         while self.level:
-            self.rollback()
+            self._take_back_level()
+
+    def close(self) -> None:
+        """End the session, from any thread: its user may be inside a call, and gets -1000 from the next change on.
+
+        What is open is taken back; a commit that is in the log already is brought to its end.
+        """
+        with self.journal.latch:
+            self.closed = True
+            trx, position = self.trx, self._commit0
+        if trx is not None and position is not None:
+            self._make_durable_and_publish(trx, position, lazy=False)
+        self.rollback_all()
 
     def _take_back(self, change: LiveVersion | Hook) -> None:
         if isinstance(change, Hook):
@@ -251,12 +305,16 @@ class StoreSession:
             pages.unpin_image(version)
             self.journal.note(version.undo_info())
         record = version.undo_record(page, line, pages.next_dbtime())
-        self.journal.undo(pages, record, version.undo_data(), self.begun())
+        self.journal.undo(pages, record, version.undo_data(), self._begun())
 
     @staticmethod
     def _forget_image(version: LiveVersion) -> None:
         version.image_due = False
         version.tree.pages.unpin_image(version)
+
+
+def _ended() -> EseError:
+    return EseError.from_code(Err.TermInProgress, "the session was ended, and what was open taken back")
 
 
 def _commit_is_logged() -> EseError:
