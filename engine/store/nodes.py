@@ -78,7 +78,7 @@ def _bring_back(
         place = trees.descend(tree, key)
         if not place.exact:
             raise _error(Err.VersionStoreOutOfMemory, tree, "the node went while room was made; try again")
-    replaced.before, replaced.size_after, replaced.pgno = before, len(data), page.pgno
+    replaced.before, replaced.size_after, replaced.pgno = before, len(data), place.page.pgno
     trees.flag_insert_and_replace(
         session, tree, place, data, rceid=version.rceid, rceid_replace=replaced.rceid, versioned=True
     )
