@@ -319,7 +319,8 @@ def test_a_stop_before_damage(oracle: Callable[[str], Path], tmp_path: Path) -> 
 @pytest.mark.oracle
 def test_a_position_within_a_record_is_that_record(oracle: Callable[[str], Path]) -> None:
     folder = oracle("dirty") / "dirty-uncommitted" / "before"
-    records = [each for each in records_of(folder) if each.pos >= earliest(folder)]
+    first = earliest(folder)
+    records = [each for each in records_of(folder) if each.pos >= first]
     one = next(each for each in records if each.pos.offset and each.end.segment == each.pos.segment)
     inside = one.pos._replace(offset=one.pos.offset + 3)
     assert inside < one.end
