@@ -30,9 +30,10 @@ from engine.instance.opening import (
     read_checkpoint,
 )
 from engine.log.paths import join, lock_name
+from engine.log.rollover import next_flags
 from engine.log.stream import LogStream
 from engine.log.tail import mend_tail
-from engine.log.writer import LogWriter, next_flags
+from engine.log.writer import LogWriter
 from engine.recovery.cut import cut_stream
 from engine.recovery.result import RecoveryResult
 from engine.recovery.soft import Recovery

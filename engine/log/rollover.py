@@ -26,6 +26,7 @@ from engine.log.paths import join
 
 if TYPE_CHECKING:
     from engine.files.base import File, FileSystem
+    from engine.format.dbms_param import DbmsParam
 
 _CHUNK = 1 << 20
 _DISK_FULL_CODES = (Err.DiskFull, Err.LogDiskFull)
@@ -125,3 +126,11 @@ def discard_prepared(fs: FileSystem, folder: str, names: LogNames) -> None:
     actual = present.actual(names.temp)
     if actual is not None:
         fs.unlink(join(folder, actual))
+
+
+def next_flags(before: LogHeader, settings: DbmsParam) -> int:
+    """Return the flags of the generation after `before`: circular now, and whether it ever was."""
+    flags = LogHeaderFlags.CIRCULAR_NOW if settings.circular else LogHeaderFlags(0)
+    if before.flags & (LogHeaderFlags.CIRCULAR_NOW | LogHeaderFlags.CIRCULAR_HISTORY):
+        flags |= LogHeaderFlags.CIRCULAR_HISTORY
+    return int(flags)

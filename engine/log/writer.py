@@ -17,17 +17,19 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from engine.errors import Err, EseError
 from engine.files.base import OpenMode
-from engine.format.logheader import LogHeader, LogHeaderFlags
+from engine.format.logheader import LogHeader
 from engine.format.lr.control import NOP2, Fragment, FragmentBegin
 from engine.format.names import LAST_GENERATION
-from engine.format.segment import NOP_PADDING_LIMIT, SEGMENT_HEADER_SIZE, SEGMENT_PAYLOAD, SEGMENT_SIZE
+from engine.format.segment import NOP_PADDING_LIMIT, SEGMENT_HEADER_SIZE, SEGMENT_PAYLOAD
 from engine.log.generation_file import GenerationFile
 from engine.log.paths import join
+from engine.log.placing import end_of
 from engine.log.rollover import (
     discard_prepared,
     make_log_file,
     make_log_file_from_reserve,
     make_reserves,
+    next_flags,
     put_in_place,
 )
 from engine.types import LgPos, LogTime
@@ -308,6 +310,9 @@ class LogWriter:
             except EseError as caught:
                 # Nobody may write behind what has failed.
                 self._failure = error = caught
+            except BaseException:
+                self._failure = self._broken_off()
+                raise
             finally:
                 self._io.release()
             if error is not None:
@@ -359,7 +364,7 @@ class LogWriter:
         """Say whether the records end within the current file, one byte of its last segment left free."""
         segment, used = self._segment, len(self._payload)
         for record in records:
-            segment, used = _end_of(segment, used, len(record))
+            segment, used = end_of(segment, used, len(record))
         last = self._file.last_segment
         return segment < last or (segment == last and used < SEGMENT_PAYLOAD)
 
@@ -411,7 +416,14 @@ class LogWriter:
                 self._file.store(segments)
             except EseError as error:
                 raise self._down(error, event_id=LOG_WRITE_FAILED) from error
+            except BaseException:
+                # What was to be written is in no file: nobody may write behind it.
+                self._failure = self._broken_off()
+                raise
             self._tip = tip
+
+    def _broken_off(self) -> EseError:
+        return EseError.from_code(Err.LogWriteFail, "a write was broken off", path=self.path)
 
     def _roll(self) -> None:
         generation = self.generation + 1
@@ -486,26 +498,3 @@ class LogWriter:
             with suppress(EseError):
                 self._file.close()
         return error
-
-
-def next_flags(before: LogHeader, settings: DbmsParam) -> int:
-    """Return the flags of the generation after `before`: circular now, and whether it ever was."""
-    flags = LogHeaderFlags.CIRCULAR_NOW if settings.circular else LogHeaderFlags(0)
-    if before.flags & (LogHeaderFlags.CIRCULAR_NOW | LogHeaderFlags.CIRCULAR_HISTORY):
-        flags |= LogHeaderFlags.CIRCULAR_HISTORY
-    return int(flags)
-
-
-def _end_of(segment: int, used: int, length: int) -> tuple[int, int]:
-    """Return segment and bytes used in it after a record of `length` placed behind `used` bytes of `segment`."""
-    room = SEGMENT_PAYLOAD - used
-    if length > room and room < NOP_PADDING_LIMIT:
-        segment, used, room = segment + 1, 0, SEGMENT_PAYLOAD
-    if length <= room:
-        return segment, used + length
-    rest = length - (room - FragmentBegin.HEADER_SIZE)
-    whole, left = divmod(rest - 1, SEGMENT_PAYLOAD - Fragment.HEADER_SIZE)
-    return segment + 1 + whole, Fragment.HEADER_SIZE + left + 1
-
-
-assert SEGMENT_SIZE == SEGMENT_HEADER_SIZE + SEGMENT_PAYLOAD  # noqa: S101 - the layout is checked once, at import
