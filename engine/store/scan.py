@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Final
 from engine.errors import Err
 from engine.format.lr import Oper
 from engine.format.node import NodeFlags
+from engine.format.page import PageFlags
 from engine.store import nodes, trees
+from engine.store.search import last_leaf
 from engine.store.versions import visible
 from engine.table.cursor import Seek
 
@@ -31,6 +33,7 @@ Row = tuple[bytes, bytes]
 
 _VERSION: Final = int(NodeFlags.VERSION)
 _DELETED: Final = int(NodeFlags.DELETED)
+_PAIRS: Final = int(PageFlags.NON_UNIQUE)
 _WHOLE: Final = frozenset((int(Oper.INSERT), int(Oper.REPLACE), int(Oper.FLAG_DELETE)))
 """Changes below which nothing can be invisible to one who sees them."""
 _ABOVE_ALL: Final = b"\xff" * 257
@@ -120,9 +123,7 @@ class Scan:
         """Go to the last row; False when there is none."""
         with self.session.journal.latch:
             self.tree.pages.maintain()
-            page = self.tree.pages.load(self.tree.root)
-            while not page.is_leaf:
-                page = self.tree.pages.load(int.from_bytes(page.data(page.line_count - 1), "little"))
+            page = last_leaf(self.tree)
             self._take(page)
             while not self._rows:
                 if not page.prev:
@@ -212,10 +213,18 @@ class Scan:
         self._stamp = self._now()
 
     def _step(self, page: MutablePage, pgno: int) -> MutablePage:
-        """Go to a sibling of a leaf; -327 when it does not point back."""
+        """Go to a sibling of a leaf; -327 when it does not point back or is not on that side: no way is a circle."""
         sibling = self.tree.pages.load(pgno)
-        if not sibling.is_leaf or page.pgno not in {sibling.prev, sibling.next} or sibling.objid != page.objid:
+        onward = pgno == page.next
+        if (
+            not sibling.is_leaf
+            or page.pgno != (sibling.prev if onward else sibling.next)
+            or sibling.objid != page.objid
+        ):
             raise page.error(Err.BadPageLink, f"page {pgno} is no sibling")
+        low, high = (page, sibling) if onward else (sibling, page)
+        if not low.line_count or not high.line_count or _last_of(low) >= _first_of(high):
+            raise page.error(Err.BadPageLink, f"page {pgno} is a sibling on the wrong side, or empty")
         self._take(sibling)
         return sibling
 
@@ -275,6 +284,15 @@ class Scan:
                     self._at = at
                     return at >= 0
                 page = self._step(page, page.prev)
+
+
+def _last_of(page: MutablePage) -> Row:
+    line = page.line_count - 1
+    return page.key(line), page.data(line) if page.flags & _PAIRS else b""
+
+
+def _first_of(page: MutablePage) -> Row:
+    return page.key(0), page.data(0) if page.flags & _PAIRS else b""
 
 
 def max_key(session: StoreSession, tree: TreeRef) -> bytes | None:
