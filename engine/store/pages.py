@@ -122,6 +122,7 @@ class StorePages:
         self.objid_last = database.header.objid_last
         self.pool = PagePool(DEFAULT_CACHE_BYTES // self.page_size) if pool is None else pool
         self._extension = extension
+        self._closed = False
         self._pages: OrderedDict[int, MutablePage] = OrderedDict()
         self._dirty: dict[int, _Dirty] = {}
         self._written: LgPos | None = None
@@ -156,6 +157,8 @@ class StorePages:
         if page is not None:
             self._pages.move_to_end(pgno)
             return page
+        if self._closed:
+            raise EseError.from_code(Err.TermInProgress, "the database is not attached any more", path=self.path)
         page = MutablePage.decode(read_verified(self.database.file, pgno, self.page_size), pgno, path=self.path)
         self._pages[pgno] = page
         self.pool.count += 1
@@ -356,6 +359,7 @@ class StorePages:
 
     def close(self, *, clean: bool = False) -> None:
         """Give up the pages in memory; idempotent.  `clean`: the file has them all, durably."""
+        self._closed = True
         if clean:
             self._shadow.remove()
         else:

@@ -201,3 +201,38 @@ def test_commit_default_lets_every_commit_go_on(new_live: Callable[..., Live], m
     assert change(3) == 2
     live.end()
     assert values(live) == [0, 21, 22, 23]
+
+
+def test_nothing_comes_into_the_log_behind_its_end(new_live: Callable[..., Live]) -> None:
+    """Threads that work while the instance ends get -1000 or find their transaction gone."""
+    live = new_live(400)
+    marks = Marks(live)
+    sessions = [live.instance.session() for _ in range(4)]
+    codes: list[int] = []
+
+    def work(place: int) -> None:
+        number = 0
+        try:
+            while True:
+                sessions[place].store.begin()
+                marks.set(sessions[place], place * 100 + number % 100, -1)
+                sessions[place].store.commit(lazy=True)
+                number += 1
+        except EseError as error:
+            codes.append(error.code)
+
+    threads = [threading.Thread(target=work, args=(place,)) for place in range(4)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.1)
+    live.end()
+    for thread in threads:
+        thread.join()
+    assert len(codes) == 4
+    assert set(codes) <= {Err.TermInProgress, Err.NotInTransaction, Err.LogWriteFail}
+    assert live.records()[-1].record.type.name == "Term2"
+    assert live.findings() == []
+    before = values(live)
+    again = live.killed()
+    again.end()
+    assert values(again) == before
