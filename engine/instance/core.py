@@ -381,8 +381,9 @@ class Instance(BackupFace, StoreFace):
     def term(self, options: TermOptions = TermOptions.COMPLETE) -> None:
         """End the instance: databases clean, stream closed.  Nothing happens on one that has ended.
 
-        ABRUPT ends it as cleanly, for there are no transactions to roll back, but does not wait for a backup:
-        ABRUPT or STOP_BACKUP makes a running one fail with -801, otherwise -505.  DIRTY leaves the databases as
+        Sessions at work get -1000 from their next change on; what they have open is rolled back.  ABRUPT ends it as
+        cleanly, but leaves deleted nodes where they are and does not wait for a backup: ABRUPT or STOP_BACKUP makes a
+        running one fail with -801, otherwise -505.  DIRTY leaves the databases as
         they are, to be recovered by the next init, and raises -1116 when all is closed.  -1029 before init, -1000
         while another call ends it.  When the end fails the instance is gone all the same, and the next init
         recovers.

@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 DEFAULT_DENSITY: Final = 80
 _NO_TYPE: Final = 0
 _MOST_INDEXES: Final = 64
+_MOST_KNOWN: Final = 1024
+"""Tables whose definitions a session keeps."""
 
 
 class _Known:
@@ -97,6 +99,10 @@ class Definitions:
         # With the latch, so that no definition changes between looking and noting when one has looked.
         with session.journal.latch:
             generation, fresh = shared.generation, not shared.defining and session.snapshot > shared.changed_before
+        if len(self._known) >= _MOST_KNOWN and table.objid not in self._known:
+            # What others have deleted is among them; what is still in use is read again.
+            self._known.clear()
+            self._by_name.clear()
         before = self._known.get(table.objid)
         rows = before.rows if before is not None and before.rows.table == table else Rows(session, shared, table)
         self._known[table.objid] = _Known(rows, generation, session.snapshot, fresh=fresh)
@@ -197,6 +203,8 @@ class Definitions:
             session.rollback()
             raise
         session.commit()
+        self._known.pop(table.objid, None)
+        self._by_name.pop(table.name, None)
 
     def rename_table(self, name: str, new: str) -> None:
         """Give a table another name; -1305, -1303, -1002, -1318, -1304/-1302."""

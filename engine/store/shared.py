@@ -110,8 +110,9 @@ class Shared:
         return self._trees.get(objid)
 
     def forget(self, objid: int) -> None:
-        """Forget a tree that is gone, and its counters."""
+        """Forget a tree that is gone, its counters and who had it."""
         self._trees.pop(objid, None)
+        self._locks.pop(objid, None)
         for key in [key for key in self.numbers if key[0] == objid]:
             del self.numbers[key]
 

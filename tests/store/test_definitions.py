@@ -11,6 +11,7 @@ from engine.build import Column, ColumnType, Index
 from engine.errors import Err
 from engine.files.crash import CrashPolicy
 from engine.format.column import ASCII, Storage
+from engine.store import definitions
 from tests.store.conftest import PATH
 from tests.store.desk import HOSTS, code_of, hosts
 
@@ -283,3 +284,21 @@ def test_catalog_names_every_column_as_it_was_given(desk: Desk) -> None:
     by_name: dict[str, Any] = {column.name: column for column in definition.columns}
     assert set(by_name) == {column.name for column in HOSTS}
     assert [by_name[column.name].type for column in HOSTS] == [column.type for column in HOSTS]
+
+
+def test_tables_that_come_and_go_leave_nothing_in_memory(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(definitions, "_MOST_KNOWN", 8)
+    session, database = desk.open()
+    _, watched = desk.open()
+    live = desk.live.instance.live
+    for turn in range(20):
+        table = database.create_table(f"T{turn}", [NUMBER])
+        table.insert(N=turn)
+        assert [row["N"] for row in watched[f"T{turn}"]] == [turn]
+        database.delete_table(f"T{turn}")
+        live.cleanup.run()
+    shared = desk.live.instance.shared(PATH)
+    assert not [kept for kept in (shared._locks, shared._trees) if len(kept) > 2]
+    assert len(database._definitions._known) <= 1
+    assert len(watched._definitions._known) <= 8
+    assert session.store.level == 0
