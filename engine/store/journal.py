@@ -66,6 +66,8 @@ class Journal:
         self._open: dict[int, _Open] = {}
         self._committed: deque[tuple[LgPos, LgPos]] = deque()
         """(position of Commit0 or Rollback, position of Begin0) of transactions whose end may not be durable."""
+        self.taking_back = False
+        """Whether changes are being taken back, with the latch held: permitted on a full disk too."""
         self._macro: LgPos | None = None
         version = writer.header.version
         self._with_database = version >= _MACRO_INFO_WITH_DATABASE
@@ -94,7 +96,7 @@ class Journal:
         The record must fit its page: -510 and what the page said when it did not.  -529 when the log disk is full: the
         reserve logs are for taking back and for ending.  -1010 when the database is being detached.
         """
-        if self.writer.disk_full or pages.sealed:
+        if (self.writer.disk_full and not self.taking_back) or pages.sealed:
             raise self._refusal(pages)
         if type(record) is lr.NewPage and not pages.announces:
             return _NOT_SAID
@@ -126,7 +128,7 @@ class Journal:
         first = records[0]
         if not isinstance(first, lr.PageRecord):
             raise EseError.from_code(Err.InternalError, "a macro begins with a page operation")
-        if self.writer.disk_full or pages.sealed:
+        if (self.writer.disk_full and not self.taking_back) or pages.sealed:
             raise self._refusal(pages)
         dbtime, append = first.dbtime, self.writer.append
         began = append(lr.MacroBegin(procid, dbtime).pack())

@@ -262,11 +262,15 @@ class StoreSession:
             if self.trx is not trx or self.level != level:
                 # Who has ended the session has done the rest.
                 return False
-            for _ in range(_SLICE):
-                if not written or written[-1].level < level:
-                    return False
-                self._take_back(written[-1])
-                written.pop()
+            self.journal.taking_back = True
+            try:
+                for _ in range(_SLICE):
+                    if not written or written[-1].level < level:
+                        return False
+                    self._take_back(written[-1])
+                    written.pop()
+            finally:
+                self.journal.taking_back = False
         return True
 
     def rollback_all(self) -> None:

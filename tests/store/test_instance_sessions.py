@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from engine import open_database
+from engine.build import Column, ColumnType
 from engine.errors import Err, EseError
 from engine.store import nodes
 from engine.store.doing import TreeRef
@@ -236,3 +238,21 @@ def test_nothing_comes_into_the_log_behind_its_end(new_live: Callable[..., Live]
     again = live.killed()
     again.end()
     assert values(again) == before
+
+
+def test_a_table_that_was_made_is_taken_back_on_a_full_disk(new_live: Callable[..., Live]) -> None:
+    live = new_live(4)
+    session = live.instance.session()
+    database = session.open("/i/a.edb")
+    session.store.begin()
+    database.create_table("New", [Column("Id", ColumnType.LONG)])
+    live.journal.writer.disk_full = True
+    with pytest.raises(EseError) as caught:
+        database.create_table("More", [Column("Id", ColumnType.LONG)])
+    assert caught.value.code == Err.LogDiskFull
+    session.store.rollback_all()
+    live.journal.writer.disk_full = False
+    live.end()
+    assert live.findings() == []
+    with open_database("/i/a.edb", fs=live.disk) as found:
+        assert "New" not in list(found)
