@@ -121,9 +121,12 @@ def assert_goes_on(logs: Path, databases: Path, target: Path) -> None:
     stream = LogStream.find(RealFileSystem(), str(logs))
     assert stream is not None
     assert [each for each in stream.check() if each.code] == []
+    # Where the record that ends a recovery fills a log, the next one is begun, and a start looks through that in vain.
+    with stream.open(max(stream.generations)) as log:
+        begun = not log.scan().last_valid_segment
     (found,) = [each for each in discover(logs, max_depth=0) if each.has_log]
     with Instance.open_found(found) as instance:
-        assert 300 not in [event.id for event in instance.events]
+        assert (300 in [event.id for event in instance.events]) == begun
         with instance.session() as session:
             for path in databases.glob("*.edb"):
                 session.attach(path)
