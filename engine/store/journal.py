@@ -104,8 +104,8 @@ class Journal:
         pages.stamp(position, begin0 or position)
         try:
             return apply(record, pages)
-        except EseError as error:
-            self.writer.take_down(error)
+        except BaseException as error:
+            self._take_down(error)
             raise
 
     def undo(self, pages: StorePages, record: lr.Undo, data: UndoData | None, begin0: LgPos | None) -> Applied:
@@ -114,8 +114,8 @@ class Journal:
         pages.stamp(position, begin0 or position)
         try:
             return apply_undo(record, pages, data)
-        except EseError as error:
-            self.writer.take_down(error)
+        except BaseException as error:
+            self._take_down(error)
             raise
 
     def do_macro(
@@ -144,11 +144,17 @@ class Journal:
         pages.stamp(commit[-1], begin0 or began)
         try:
             return apply_macro(records, pages)
-        except EseError as error:
-            self.writer.take_down(error)
+        except BaseException as error:
+            self._take_down(error)
             raise
         finally:
             self._macro = None
+
+    def _take_down(self, error: BaseException) -> None:
+        """Let nothing follow a record that is not applied, or not whole, for whatever reason: an interrupt too."""
+        if not isinstance(error, EseError):
+            error = EseError.from_code(Err.InternalError, f"broken off by {type(error).__name__}")
+        self.writer.take_down(error)
 
     def _refusal(self, pages: StorePages) -> EseError:
         if pages.sealed:

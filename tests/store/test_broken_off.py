@@ -1,10 +1,11 @@
-"""A write of the log that ends otherwise than well or by an error of the disk."""
+"""Writes of the log, and changes of pages, that end otherwise than well or by an error of the disk."""
 
 from __future__ import annotations
 
 import pytest
 
 from engine.errors import Err, EseError
+from engine.files.crash import CrashPolicy
 from engine.log.generation_file import GenerationFile
 from tests.store.world import World
 
@@ -37,3 +38,25 @@ def test_a_write_of_the_log_that_is_broken_off_takes_it_down(
     with pytest.raises(EseError) as caught:
         world.insert(other, 2, 0, "b")
     assert caught.value.code == Err.LogWriteFail
+
+
+def test_a_change_that_is_broken_off_takes_the_log_down(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = world.session()
+    session.begin()
+    world.insert(session, 1, 0, "a")
+    session.commit()
+
+    def broken_off(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    session.begin()
+    with monkeypatch.context() as patched:
+        patched.setattr("engine.store.journal.apply", broken_off)
+        with pytest.raises(KeyboardInterrupt):
+            world.insert(session, 2, 0, "b")
+    # The record is in the log and the node has no version: nothing could take it back.
+    with pytest.raises(EseError) as caught:
+        session.commit()
+    assert caught.value.code == Err.LogWriteFail
+    world.recover(CrashPolicy.KEEP_ALL)
+    assert world.rows(world.session()) == {1: (0, "a")}
