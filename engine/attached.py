@@ -3,10 +3,11 @@
 The header in memory is an immutable value that is replaced as a whole, so a reader takes it once and has one
 state.  Writing it out is a step of its own: what may be done after which write is decided by the callers.
 
-Only the two header pages are written here.  While no page changes, the flush map stays as it is and stays true.  The
-engine believes a map when the header names the map's own last signature, so that signature is carried; a map that
-was not believable before gets no chance to become so by accident.  Maps are not kept up to date: before the first
-page is changed, `pages_change` takes the signature out of the header, and the engine makes a new map then.
+Header pages are written here, and what the store hands over. While no page changes, the flush map stays as it is and
+stays true. The engine believes a map when the header names the map's own last signature, so that signature is
+carried; a map that was not believable before gets no chance to become so by accident. Maps are not kept up to date:
+before the first page is changed, `pages_change` takes the signature out of the header, and the engine makes a new map
+then.
 Source: database reference 1.4, 8.1; log reference 3.7.
 """
 

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 
 CLEANUP_PROCID: Final = 2
+"""Number of the session in which the cleanup works; those of users come later."""
 DEFINING_PROCID: Final = 4
 """Number of the session that makes long-value trees, whatever becomes of the transaction that needs one."""
-"""Number of the session in which the cleanup works; those of users come later."""
 
 
 class LiveStore:
