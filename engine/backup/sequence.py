@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 from engine.backup.directory import RESERVED_NAMES, Destination, destination
 from engine.backup.manifest import BackupEntry, DatabaseEntry, FileEntry, build_on, signature_text, utc
 from engine.backup.notify import Notifier
+from engine.backup.pace import Pace
 from engine.backup.paths import join, name_of, stem_of
 from engine.backup.pipeline import BufferPool, Copied, copy_stream
 from engine.backup.result import BackupKind, BackupResult
@@ -253,10 +254,13 @@ class _Run:
         self.notifier.path = progress.path
         self.monitor.detail = progress.name
 
+        pace = Pace(self.host.writer, self.host.env.sleep)
+
         def on_chunk(count: int) -> None:
             progress.bytes_done += count
             self.notifier.advance(count)
             self.steps.check()
+            pace.rest()
 
         self.steps.check()
         with self.destination.create(progress.name, replace=progress.kind == "log") as file:
