@@ -37,7 +37,7 @@ Tables = dict[str, Rows]
 OPERATIONS: Final = 5000
 SLICES: Final = 8
 """Into which the points are dealt; each is a test, which runs the work once."""
-STRIDE: Final = 1 if os.environ.get("CRASH_ALL") else 127
+STRIDE: Final = 1 if os.environ.get("CRASH_ALL") else 151
 POLICIES: Final = tuple(CrashPolicy)
 PARAMS: Final = {
     Param.CacheSizeMin: 24,
