@@ -135,7 +135,7 @@ class StorePages:
         for suffix in (LIVE, RECOVERY):
             # What an earlier run left says nothing of a database that is clean.
             remove_shadow(database.fs, self.path + suffix)
-        self._shadow = PageShadow(database.fs, self.path + LIVE, self.page_size, database.file.fsync)
+        self._shadow = PageShadow(database.fs, self.path + LIVE, self.page_size, self._make_durable)
         self.pool.stores.append(self)
         self.sealed = False
         """Whether the log says, or is about to say, that the file has everything: nothing changes any more."""
@@ -336,7 +336,7 @@ class StorePages:
         self._write_now(list(self._dirty))
         if self._written is not None or self._syncing is not None:
             # What follows - a clean header, a checkpoint - says that the file has these pages.
-            self.database.file.fsync()
+            self._make_durable()
             self._written = None
 
     def sync(self) -> None:
@@ -348,7 +348,7 @@ class StorePages:
             self._syncing, self._written = self._written, None
         try:
             # The pages are on the disk before a checkpoint passes the records that changed them.
-            self.database.file.fsync()
+            self._make_durable()
         except EseError:
             with latch:
                 self._written = min(each for each in (self._written, self._syncing) if each is not None)
@@ -356,6 +356,18 @@ class StorePages:
             raise
         with latch:
             self._syncing = None
+
+    def _make_durable(self) -> None:
+        """Make what was written to the file durable; a failure takes the log down.
+
+        What the system could not write it may have forgotten: the next try would succeed without the pages.  The
+        log has them all, so nothing more is done until a start recovers from it.
+        """
+        try:
+            self.database.file.fsync()
+        except EseError as error:
+            self.journal.writer.take_down(error)
+            raise
 
     def close(self, *, clean: bool = False) -> None:
         """Give up the pages in memory; idempotent.  `clean`: the file has them all, durably."""
