@@ -37,7 +37,7 @@ Tables = dict[str, Rows]
 OPERATIONS: Final = 5000
 SLICES: Final = 8
 """Into which the points are dealt; each is a test, which runs the work once."""
-STRIDE: Final = 1 if os.environ.get("CRASH_ALL") else 151
+STRIDE: Final = 1 if os.environ.get("CRASH_ALL") else 127
 POLICIES: Final = tuple(CrashPolicy)
 PARAMS: Final = {
     Param.CacheSizeMin: 24,
@@ -84,7 +84,8 @@ class Hands:
 class Work:
     """The work.  `states` are the tables after each commit, `sure` is the place of the last that must survive."""
 
-    def __init__(self, taken: range) -> None:
+    def __init__(self, taken: range, policy: CrashPolicy | None = None) -> None:
+        self._policy = policy
         self.states: list[Tables] = [{}]
         self.sure = 0
         self.points: list[Point] = []
@@ -106,7 +107,7 @@ class Work:
             return False
         number = self.fs.count
         if number in self._taken:
-            policy = POLICIES[number // STRIDE % len(POLICIES)]
+            policy = self._policy or POLICIES[number // STRIDE % len(POLICIES)]
             # What is being committed may be there already.
             self.points.append(Point(self._disk.crash(policy, number), number, policy, self.sure, len(self.states)))
         return True
@@ -280,3 +281,14 @@ def test_the_power_fails_anywhere(total: int, part: int) -> None:
     work = Work(points)
     work.run()
     assert work.judged == len(points)
+
+
+@pytest.mark.slow
+@pytest.mark.xfail(
+    reason="recovery lacks before-images of an open transaction (-1917): a defect that is not understood"
+)
+def test_a_crash_that_recovery_refuses() -> None:
+    """One point of the work, writes that were not synced reordered: recovery gives up instead of undoing."""
+    work = Work(range(3624, 3625), CrashPolicy.REORDERED)
+    work.run()
+    assert work.judged == 1
