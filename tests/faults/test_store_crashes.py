@@ -285,7 +285,7 @@ def test_the_power_fails_anywhere(total: int, part: int) -> None:
 
 @pytest.mark.slow
 @pytest.mark.xfail(
-    reason="recovery lacks before-images of an open transaction (-1917): a defect that is not understood"
+    strict=False, reason="recovery lacks before-images of an open transaction (-1917): a defect that is not understood"
 )
 def test_a_crash_that_recovery_refuses() -> None:
     """One point of the work, writes that were not synced reordered: recovery gives up instead of undoing."""
