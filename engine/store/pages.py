@@ -243,11 +243,18 @@ class StorePages:
         """Have the before-image logged should its page be written."""
         self._images.setdefault(version.pgno, {})[id(version)] = version
 
-    def unpin_image(self, version: BeforeImage) -> None:
-        """Forget a before-image: its transaction has ended, or it is in the log; nothing happens if it was not kept."""
+    def unpin_image(self, version: BeforeImage, commit0: LgPos | None = None) -> None:
+        """Forget a before-image: its transaction has ended, or it is in the log; nothing happens if it was not kept.
+
+        `commit0` is where the transaction's commit lies, which may not be durable yet: as long as it is not, recovery
+        takes the change back.  So the page is not written before it.
+        """
         images = self._images.get(version.pgno)
         if images is None:
             return
+        if commit0 is not None:
+            mark = self._dirty[version.pgno]
+            mark.last = max(mark.last, commit0)
         images.pop(id(version), None)
         if not images:
             del self._images[version.pgno]

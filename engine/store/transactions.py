@@ -204,7 +204,8 @@ class StoreSession:
             if isinstance(change, Hook):
                 hooks.append(change)
             elif change.image_due:
-                self._forget_image(change)
+                change.image_due = False
+                change.tree.pages.unpin_image(change, self._commit0)
         if trx.written:
             self.versions.publish(trx)
         else:
@@ -310,11 +311,6 @@ class StoreSession:
             self.journal.note(version.undo_info())
         record = version.undo_record(page, line, pages.next_dbtime())
         self.journal.undo(pages, record, version.undo_data(), self._begun())
-
-    @staticmethod
-    def _forget_image(version: LiveVersion) -> None:
-        version.image_due = False
-        version.tree.pages.unpin_image(version)
 
 
 def _ended() -> EseError:

@@ -18,6 +18,7 @@ from engine.instance.live import cache_pages
 from engine.params import Param, Parameters, SharedParameters
 from engine.types import LgPos
 from tests.store.by_hand import Writer, leaves, values
+from tests.store.conftest import PATH
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -102,6 +103,29 @@ def test_each_write_steps_the_flush_type(new_live: Callable[..., Live]) -> None:
         seen.append((live.page(root).flags & PageFlags.FLUSH_TYPE) >> 15)
     first = seen[0]
     assert seen == [(first - 1 + step) % 3 + 1 for step in range(5)]
+
+
+@pytest.mark.parametrize("deleted", [False, True])
+def test_a_page_waits_for_the_commit_of_its_changes(live: Live, deleted: bool) -> None:  # noqa: FBT001 - a parameter
+    """The change is on the disk, the lazy commit is not: recovery would take back what no record can undo any more."""
+    database = live.session.open(PATH)
+    with live.session.transaction():
+        key = database["Rows"].insert(Id=1, Name="before")
+    live.session.begin()
+    if deleted:
+        database["Rows"].delete(key)
+    else:
+        database["Rows"].update(key, Name="after")
+    live.journal.writer.flush()
+    live.session.commit(lazy_flush=True)
+    changed = live.journal.writer.tip
+    dirty = list(live.pages._dirty)
+    assert live.pages.write(dirty) == len(dirty) - 1
+    live.pages.flush()
+    assert live.journal.writer.tip > changed
+    again = live.recovered()
+    again.end()
+    assert [row["Name"] for row in again.rows()] == ([] if deleted else ["after"])
 
 
 def test_old_pages_are_written_and_the_checkpoint_follows(new_live: Callable[..., Live]) -> None:
