@@ -4,7 +4,8 @@
 
 work       a table with an integer primary key, an integer and a text of 80 characters; 8 KiB pages and 64 MiB of cache
            on either side.  Medians of `--rounds`, each store in turn.  sqlite3 keeps a write-ahead log, once with
-           synchronous=FULL and once with OFF, which does not wait for the disk.
+           synchronous=FULL and once with OFF, which does not wait for the disk.  dissect.database and libesedb, which
+           only read, scan the engine's file when it is closed; the one that can search looks rows up.
 commits    inserts with a durable commit each, from 1, 4 and 16 sessions, one thread each
 recovery   the process is gone after `--rows` inserts and a flush of the log: how long the next start takes
 growth     random inserts and look-ups in tables of 10^4 rows up to `--largest`: the cost should grow with the depth of
@@ -32,6 +33,9 @@ from contextlib import contextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import pyesedb
+from dissect.database.ese import ESE
 
 from engine import Instance
 from engine.build import ASCII, Column, ColumnType, DatabaseBuilder, Index
@@ -301,18 +305,46 @@ def measure_work(count: int, rounds: int) -> None:
                 for kind, rate in work(store, count).items():
                     results.setdefault(kind, {}).setdefault(store.name, []).append(rate)
                 store.close()
+                if isinstance(store, Ours):
+                    for name, kind, rate in peers(store.path, count):
+                        results[kind].setdefault(name, []).append(rate)
     print(f"\n{count:,} rows sequential and {count:,} random, one transaction each; medians of {rounds}; operations/s")
     show(results)
 
 
+def peers(path: Path, count: int) -> Iterator[tuple[str, str, float]]:
+    """Yield (reader, kind, operations/s) of other readers of the engine's file, which is clean."""
+    names = [column.name for column in COLUMNS]
+    rows: list[list[Any]] = []
+    with path.open("rb") as file:
+        table = ESE(file).table("Rows")
+        seconds = timed(lambda: rows.extend([each.get(name) for name in names] for each in table.records()))
+        yield "dissect", "scan, all columns", len(rows) / seconds
+        some = random.Random(8).sample(rows, min(LOOKUPS, count) // 10)  # noqa: S311 - the same every time
+        seconds = timed(lambda: [table.search(Id=row[0]).get("Text") for row in some])
+        yield "dissect", "look-up, random", len(some) / seconds
+    database = pyesedb.file()
+    database.open(str(path))
+    try:
+        table = database.get_table_by_name("Rows")
+        found: list[list[bytes]] = []
+        columns = range(len(names))
+        seconds = timed(lambda: found.extend([each.get_value_data(at) for at in columns] for each in table.records))
+        yield "libesedb", "scan, all columns", len(found) / seconds
+    finally:
+        database.close()
+    if len(found) != len(rows):
+        sys.exit(f"libesedb found {len(found)} rows, dissect {len(rows)}")
+
+
 def show(results: dict[str, dict[str, list[float]]]) -> None:
     """Print medians, a line a kind of work and a column a store."""
-    names = list(next(iter(results.values())))
+    names = list(dict.fromkeys(name for rates in results.values() for name in rates))
     print(f"  {'':<24}" + "".join(f"{name:>16}" for name in names) + f"{'goal':>10}")
     for kind, rates in results.items():
         goal = f"{GOALS[kind]:,}" if kind in GOALS else ""
-        medians = (statistics.median(rates[name]) for name in names)
-        print(f"  {kind:<24}" + "".join(f"{rate:>16,.0f}" for rate in medians) + f"{goal:>10}")
+        medians = (f"{statistics.median(rates[name]):,.0f}" if name in rates else "" for name in names)
+        print(f"  {kind:<24}" + "".join(f"{rate:>16}" for rate in medians) + f"{goal:>10}")
 
 
 def measure_commits(count: int, rounds: int) -> None:
