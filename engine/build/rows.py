@@ -24,7 +24,6 @@ from engine.format.column import (
     FIRST_FIXED_OFFSET,
     FIRST_VARIABLE,
     TYPE_SIZES,
-    UNICODE,
     ColumnDef,
     ColumnFlags,
     ColumnType,
@@ -143,15 +142,12 @@ class RowEncoder:
     def _padded(self, place: int) -> Callable[[Any], bytes]:
         """Return the encoder of a fixed column of bytes: exact size, text filled with spaces, binary with zeros."""
         column, encode = self.columns[place], self.encoders[place]
-        fill = b"\0"
-        if column.type.is_text:
-            fill = " ".encode("utf-16-le" if column.code_page == UNICODE else "ascii")
 
         def padded(value: Any) -> bytes:
             raw = encode(value)
             if len(raw) > column.size:
                 raise EseError.from_code(Err.ColumnTooBig, f"{column.name}: {len(raw)} bytes in {column.size}")
-            return raw + (fill * (column.size - len(raw)))[: column.size - len(raw)]
+            return column.filled(raw)
 
         return padded
 

@@ -57,7 +57,6 @@ _MOST_SEGMENTS: Final = 16
 _AUTO_INCREMENT_TYPES: Final = (
     ColumnType.LONG,
     ColumnType.CURRENCY,
-    ColumnType.UNSIGNED_LONG,
     ColumnType.LONG_LONG,
     ColumnType.UNSIGNED_LONG_LONG,
 )
@@ -197,7 +196,7 @@ def _storage(column: Column) -> Storage:
     return storage
 
 
-def _size(column: Column, storage: Storage) -> int:
+def _size(column: Column) -> int:
     """Return SpaceUsage; -1506 for a size the type cannot have."""
     natural = TYPE_SIZES.get(column.type)
     if natural is not None:
@@ -205,7 +204,7 @@ def _size(column: Column, storage: Storage) -> int:
             raise EseError.from_code(Err.ColumnTooBig, f"{column.name}: {column.type.name} has {natural} bytes")
         return natural
     most = MOST_BYTES if column.type.is_long else MOST_SHORT_BYTES
-    if not 0 <= column.size <= most or (storage is Storage.FIXED and not column.size):
+    if not 0 <= column.size <= most:
         raise EseError.from_code(Err.ColumnTooBig, f"{column.name}: {column.size} bytes")
     return column.size or (0 if column.type.is_long else MOST_SHORT_BYTES)
 
@@ -248,14 +247,17 @@ def _check_special(column: Column, storage: Storage) -> None:
 
 
 def encode_default(column: Column) -> bytes | None:
-    """Return the stored form of a default value; -1524 when it is too long, -1003 when it does not fit the type."""
+    """Return the stored form of a default value; -1524 when it is too long, -1003 when it does not fit the type.
+
+    Too long is what the column cannot hold, and 256 bytes for any.
+    """
     if column.default is None:
         return None
     try:
         raw = encoder(column.type, column.code_page)(column.default)
     except CONVERSION_ERRORS as error:
         raise EseError.from_code(Err.InvalidParameter, f"default of {column.name}: {error}") from error
-    if len(raw) > MOST_SHORT_BYTES:
+    if len(raw) > min(column.size or MOST_SHORT_BYTES, MOST_SHORT_BYTES):
         raise EseError.from_code(Err.DefaultValueTooBig, f"{column.name}: {len(raw)} bytes")
     return raw
 
@@ -282,13 +284,15 @@ class Layout:
     def define(self, column: Column) -> ColumnDef:
         """Return a further column.
 
-        -1508 for a repeated name, -1040 for too many columns, -1510 for a second counter or version, -1511 and the
-        like for one that cannot be.
+        -1508 for a repeated name, -1040 for too many columns, -1510 for a second counter or version, -1538 for a short
+        one that is to be compressed, -1511 and the like for others that cannot be.
         """
         if check_name(column.name).upper() in self._names:
             raise EseError.from_code(Err.ColumnDuplicate, column.name)
         if column.type is ColumnType.SLV:
-            raise EseError.from_code(Err.FeatureNotAvailable, f"{column.name}: columns of type SLV")
+            raise EseError.from_code(Err.InvalidColumnType, f"{column.name}: columns of type SLV")
+        if column.compressed and not column.type.is_long:
+            raise EseError.from_code(Err.ColumnCannotBeCompressed, column.name)
         storage = _storage(column)
         number = self._next[storage]
         if number > _LAST_IDS[storage]:
@@ -297,7 +301,7 @@ class Layout:
         if column.type.is_text:
             codec(column.code_page)
             code_page = column.code_page
-        size = _size(column, storage)
+        size = _size(column)
         flags, default = _flags(column, storage), encode_default(column)
         special = {flag for flag in _ONCE if flags & flag}
         if special & self._special:
@@ -319,8 +323,8 @@ def define_columns(columns: Sequence[Column]) -> tuple[ColumnDef, ...]:
 def define_index(index: Index, columns: Sequence[ColumnDef], *, primary: bool, page_size: int) -> IndexDef:
     """Resolve an index against the columns.
 
-    -1507 for an unknown column, -1406 for a definition that cannot be, -1001 for Unicode text without `text_order`:
-    its keys need the sort tables of Windows.
+    -1507 for an unknown column, -1406 and -900 for a definition that cannot be, -1001 for Unicode text without
+    `text_order`: its keys need the sort tables of Windows.
     """
     check_name(index.name)
     check_density(index.density)
@@ -328,8 +332,9 @@ def define_index(index: Index, columns: Sequence[ColumnDef], *, primary: bool, p
         raise EseError.from_code(Err.IndexInvalidDef, f"{index.name}: {len(index.columns)} segments")
     if index.key_most is not None and not 1 <= index.key_most <= key_limit(page_size):
         raise EseError.from_code(Err.IndexInvalidDef, f"{index.name}: keys of {index.key_most} bytes")
-    if index.segment_most is not None and index.segment_most < 1:
+    if index.segment_most is not None and not 1 <= index.segment_most <= (index.key_most or DEFAULT_KEY_MOST):
         raise EseError.from_code(Err.IndexInvalidDef, f"{index.name}: segments of {index.segment_most} bytes")
+    _check_rules(index, primary=primary)
     places = {column.name.upper(): place for place, column in enumerate(columns)}
     segments, positions = _segments(index, columns, places, primary=primary)
     flags = _index_flags(index, primary=primary)
@@ -338,6 +343,15 @@ def define_index(index: Index, columns: Sequence[ColumnDef], *, primary: bool, p
     if any(columns[place].type.is_text and columns[place].code_page == UNICODE for place in positions):
         flags |= IndexFlags.UNICODE_TEXT
     return IndexDef(index, flags, segments, positions, _conditions(index, columns, places))
+
+
+def _check_rules(index: Index, *, primary: bool) -> None:
+    """Raise -900 or -1406 for rules that an index cannot have."""
+    if primary and (index.ignore_null or index.ignore_first_null or index.ignore_any_null):
+        raise EseError.from_code(Err.InvalidGrbit, f"{index.name}: every row has an entry in a primary index")
+    conditions = len(index.if_present) + len(index.if_null)
+    if conditions > (0 if primary else _MOST_SEGMENTS):
+        raise EseError.from_code(Err.IndexInvalidDef, f"{index.name}: {conditions} conditions")
 
 
 def _segments(
@@ -392,7 +406,7 @@ def _index_flags(index: Index, *, primary: bool) -> IndexFlags:
             flags |= IndexFlags.ALLOW_ALL_NULLS
     if index.disallow_truncation:
         flags |= IndexFlags.DISALLOW_TRUNCATION
-    if index.nulls_high:
+    if index.nulls_high and not index.disallow_null:
         flags |= IndexFlags.NULLS_HIGH
     if index.dotnet_guid:
         flags |= IndexFlags.DOTNET_GUID

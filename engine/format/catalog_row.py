@@ -285,7 +285,7 @@ class CatalogRow:
         except ValueError:
             detail = f"column {self.id} of table {self.objid_table} has type {self.coltyp_or_pgno}"
             raise EseError.from_code(Err.CatalogCorrupted, detail) from None
-        return ColumnDef(
+        column = ColumnDef(
             self.id,
             self.name,
             kind,
@@ -295,6 +295,8 @@ class CatalogRow:
             self.record_offset or 0,
             self.more.get(DEFAULT_VALUE),
         )
+        # The catalog has a default as it was given, records have it as they have any value.
+        return column if column.default is None else replace(column, default=column.filled(column.default))
 
     def made_at(self, filetime: bytes) -> CatalogRow:
         """Return the row with the time at which its tree was made (PgnoFDPLastSetTime, 8 bytes)."""

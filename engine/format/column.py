@@ -144,3 +144,18 @@ class ColumnDef:
     def multi_valued(self) -> bool:
         """Whether it may hold several values."""
         return bool(self.flags & ColumnFlags.MULTI_VALUED)
+
+    def filled(self, raw: bytes) -> bytes:
+        """Return stored bytes at the size of a fixed column: Text filled up with spaces, Binary with zeros.
+
+        Bytes of other columns, and those that are long enough, are returned as they are.
+        """
+        missing = self.size - len(raw)
+        if self.storage is not Storage.FIXED or not 0 < missing <= MOST_SHORT_BYTES:
+            return raw
+        if self.type is ColumnType.BINARY:
+            return raw + bytes(missing)
+        if self.type is not ColumnType.TEXT:
+            return raw
+        space = b" \0" if self.code_page == UNICODE else b" "
+        return raw + (space * missing)[:missing]

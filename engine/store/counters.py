@@ -81,8 +81,14 @@ class AutoIncrement:
             return number
 
     def start(self, session: StoreSession, last: int) -> None:
-        """Begin to count behind `last`, in a table that is made or gets its counter."""
+        """Begin to count behind `last`, in a table that is made or gets its counter.
+
+        Never below what an earlier counter of the table has reached: it may come back with the transaction.
+        """
+        numbers = self._shared.numbers
         with session.journal.latch:
+            stored = root_header(self._tree).auto_increment or 0
+            numbers[self._last] = last = max(last, stored, numbers.get(self._last, 0))
             self._set(session, last)
 
     def _begin(self, session: StoreSession, greatest: Callable[[], int]) -> int:

@@ -1,7 +1,8 @@
 """A cursor over an index of a live table: search and move; read, change and delete the row at hand.
 
 What searches and ranges mean is said in `engine.table.seeking`.  The place outlives changes of the table, the
-deletion of its own row too: the next step goes to the entry that follows.
+deletion of its own row too: the next step goes to the entry that follows.  A cursor does not outlive its index: -1404
+then, and -1305 when the table has gone.
 
 Source: jet-api reference 6.4, 3.3.
 """
@@ -14,7 +15,7 @@ from engine.errors import Err, EseError
 from engine.store import nodes
 from engine.store.indexes import index_tree
 from engine.store.scan import Scan
-from engine.table.seeking import Seek, SeekingCursor
+from engine.table.seeking import Seek, SeekingCursor, successor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,14 +35,28 @@ class Cursor(SeekingCursor):
         self.table = table
         self.index = index
         self._work = work
+        self._known = rows
         self._primary = index is None or index.primary
         tree = rows.tree if index is None or index.primary else index_tree(rows.shared, index, rows.tree)
         self._scan = Scan(work.session, tree)
         self._behind = False
         self._placed = False
+        self._gap: bytes | None = None
+        """The key that was looked for in vain: the place is between the entries around it."""
 
     def __repr__(self) -> str:
         return f"<Cursor of {self.table!r} in {'primary order' if self.index is None else self.index.name}>"
+
+    def _look(self) -> Scan:
+        """Return the scan of the index, if that is still there: -1404, -1305."""
+        rows = self.table.rows()
+        if rows is not self._known:
+            index = self.index
+            there = index is None or index.primary or any(each.objid == index.objid for each in rows.table.indexes)
+            if not there:
+                raise EseError.from_code(Err.IndexNotFound, f"{self!r}: the index was deleted")
+            self._known = rows
+        return self._scan
 
     # Where it is.
 
@@ -54,7 +69,7 @@ class Cursor(SeekingCursor):
         """Return key and data of the current entry: -1603 without one, -1017 when it was deleted."""
         if not self._placed:
             raise EseError.from_code(Err.NoCurrentRecord, f"{self!r}")
-        found = self._scan.current
+        found = self._look().current
         if found is None:
             raise EseError.from_code(Err.RecordDeleted, f"{self!r}")
         return found
@@ -82,25 +97,25 @@ class Cursor(SeekingCursor):
             return self._row()
 
     def _row(self) -> Row:
-        rows = self.table.rows()
         key, data = self._entry()
+        rows = self._known
         return rows.row(key, data) if self._primary else rows.row(data, rows.record(data))
 
     def _row_or_none(self) -> Row | None:
         with self._work.reading:
-            return self._row() if self._scan.current is not None else None
+            return self._row() if self._look().current is not None else None
 
     # Going places.
 
     def first(self) -> bool:
         """Go to the first entry; return whether there is one."""
         with self._work.reading:
-            return self._arrive(self._scan.first(), behind=False)
+            return self._arrive(self._look().first(), behind=False)
 
     def last(self) -> bool:
         """Go to the last entry; return whether there is one."""
         with self._work.reading:
-            return self._arrive(self._scan.last(), behind=True)
+            return self._arrive(self._look().last(), behind=True)
 
     def move(self, n: int = 1) -> bool:
         """Go `n` entries on (back, if negative); return whether there is one.
@@ -114,40 +129,51 @@ class Cursor(SeekingCursor):
             return self._placed
 
     def _step(self, *, backward: bool) -> bool:
-        scan = self._scan
+        scan = self._look()
         if self._placed:
             return self._arrive(scan.prev() if backward else scan.next(), behind=not backward)
+        if self._gap is not None:
+            return self._arrive(scan.seek(self._gap, Seek.LT if backward else Seek.GE), behind=not backward)
         if self._behind != backward:
             return False
         return self._arrive(scan.last() if backward else scan.first(), behind=not backward)
 
-    def _arrive(self, found: bool, *, behind: bool) -> bool:  # noqa: FBT001 - what a search found
-        self._placed, self._behind = found, behind
+    def _arrive(self, found: bool, *, behind: bool, gap: bytes | None = None) -> bool:  # noqa: FBT001 - what a search found
+        self._placed, self._behind, self._gap = found, behind, None if found else gap
         return found
-
-    def _leave(self, *, behind: bool) -> None:
-        self._arrive(False, behind=behind)
-
-    def _to(self, key: bytes) -> bool:
-        with self._work.reading:
-            return self._arrive(self._scan.seek(key, Seek.GE), behind=True)
 
     def leave(self, *, behind: bool) -> None:
         """Go before the first entry, or behind the last."""
-        self._leave(behind=behind)
+        self._arrive(False, behind=behind)
 
     def goto_entry(self, key: bytes, bookmark: bytes) -> bool:
         """Go to the entry of a row with this key; return whether it exists."""
         with self._work.reading:
-            found = self._scan.seek_bookmark(key, b"" if self._primary else bookmark)
+            found = self._look().seek_bookmark(key, b"" if self._primary else bookmark)
             return self._arrive(found, behind=False)
 
     def seek_key(self, key: bytes, match: Seek = Seek.EQ, *, partial: bool = False) -> bool:
         """Go to an entry by key bytes; with `partial` they stand for all keys that begin with them."""
-        if match is Seek.EQ and not partial and self._scan.tree.unique:
-            with self._work.reading:
-                return self._arrive(self._scan.find(key), behind=False)
-        return super().seek_key(key, match, partial=partial)
+        with self._work.reading:
+            scan = self._look()
+            if match is Seek.EQ:
+                return self._arrive(self._find(scan, key, partial=partial), behind=False, gap=key)
+            if match in (Seek.GE, Seek.LT):
+                found = scan.seek(key, match)
+            else:
+                behind = successor(key) if partial else key + b"\0"
+                if match is Seek.GT:
+                    found = behind is not None and scan.seek(behind, Seek.GE)
+                else:
+                    found = scan.last() if behind is None else scan.seek(behind, Seek.LT)
+            return self._arrive(found, behind=match in (Seek.GE, Seek.GT))
+
+    @staticmethod
+    def _find(scan: Scan, key: bytes, *, partial: bool) -> bool:
+        if scan.tree.unique and not partial:
+            return scan.find(key)
+        found = scan.current if scan.seek(key, Seek.GE) else None
+        return found is not None and (found[0].startswith(key) if partial else found[0] == key)
 
     def goto(self, bookmark: bytes) -> bool:
         """Go to the row of a bookmark; return whether it exists.
@@ -155,13 +181,14 @@ class Cursor(SeekingCursor):
         In a secondary index: to the first of its entries; False also for a row without one.
         """
         with self._work.reading:
+            scan = self._look()
             if self._primary:
-                return self._arrive(self._scan.find(bookmark), behind=False)
-            rows = self.table.rows()
+                return self._arrive(scan.find(bookmark), behind=False)
+            rows = self._known
             if nodes.get(self._work.session, rows.tree, bookmark) is None:
                 return self._arrive(False, behind=False)
             key = rows.first_key(self.index, bookmark)
-            found = key is not None and self._scan.seek_bookmark(key, bookmark)
+            found = key is not None and scan.seek_bookmark(key, bookmark)
             return self._arrive(found, behind=False)
 
     # Reading many.
@@ -175,6 +202,7 @@ class Cursor(SeekingCursor):
         scan = Scan(self._work.session, self._scan.tree)
         while True:
             with self._work.reading:
+                self._look()
                 batch = scan.batch()
             if not batch:
                 return
@@ -186,8 +214,9 @@ class Cursor(SeekingCursor):
         total = 0
         while found:
             with self._work.reading:
-                current = self._scan.current
-                batch = self._scan.batch()
+                scan = self._look()
+                current = scan.current
+                batch = scan.batch()
             if not total and current is not None:
                 batch.insert(0, current)
             if end is not None and batch and batch[-1][0] >= end:
@@ -195,13 +224,13 @@ class Cursor(SeekingCursor):
                 break
             total += len(batch)
             found = bool(batch)
-        self._leave(behind=True)
+        self.leave(behind=True)
         return total
 
     def _rows(self, found: bool, end: bytes | None) -> Iterator[Row]:  # noqa: FBT001 - as it is inherited
         while found:
             with self._work.reading:
-                entry = self._scan.current if self._placed else None
+                entry = self._look().current if self._placed else None
                 if entry is not None and end is not None and entry[0] >= end:
                     return
                 # Without a transaction the row may have gone since the last call.

@@ -23,11 +23,14 @@ from engine.build.index_keys import KeyMaker
 from engine.build.schema import Layout, check_density, check_name, define_index
 from engine.errors import Err, EseError
 from engine.format.catalog_row import SYSTEM_NAMES, CatalogType, TableFlags
-from engine.format.column import ColumnFlags
+from engine.format.column import ASCII, UNICODE, ColumnFlags, ColumnType, Storage
+from engine.format.key import DEFAULT_KEY_MOST
 from engine.format.page import PageFlags
+from engine.format.record import record_limit
 from engine.store.catalog import Catalog
 from engine.store.counters import AutoIncrement
 from engine.store.indexes import fill, index_tree
+from engine.store.records import DBK_SIZE
 from engine.store.rows import Rows
 from engine.store.scan import Scan
 
@@ -43,6 +46,8 @@ if TYPE_CHECKING:
     from engine.store.transactions import StoreSession
 
 DEFAULT_DENSITY: Final = 80
+WIDE_ESCROW_LEVEL: Final = 60
+"""Format level from which an escrow column may have 8 bytes: older engines do not know its log records."""
 _NO_TYPE: Final = 0
 _MOST_INDEXES: Final = 64
 _MOST_KNOWN: Final = 1024
@@ -133,9 +138,10 @@ class Definitions:
         if self.catalog.find(name) is not None or name.upper() in SYSTEM_NAMES:
             raise EseError.from_code(Err.TableDuplicate, name)
         layout = Layout()
-        defined = tuple([layout.define(column) for column in columns])
-        plans = self._plans(indexes, defined)
+        plans = self._plans(indexes, defined := tuple([layout.define(column) for column in columns]))
         primary = next((plan for plan in plans if plan.index.primary), None)
+        for column in defined:
+            self._check_column(column, DBK_SIZE if primary is None else primary.index.key_most or DEFAULT_KEY_MOST)
         secondary = [plan for plan in plans if not plan.index.primary]
         session.begin(inner=True)
         try:
@@ -239,10 +245,25 @@ class Definitions:
     def _is_empty(self, rows: Rows) -> bool:
         return not Scan(self.session, rows.tree).first()
 
+    def _check_column(self, column: ColumnDef, key_most: int) -> None:
+        """Refuse a column that the engine would not read, or that no record has room for."""
+        pages = self.shared.pages
+        if column.type.is_text and column.code_page not in (ASCII, UNICODE):
+            raise EseError.from_code(Err.InvalidCodePage, f"{column.name}: {column.code_page}", path=pages.path)
+        wide = column.type is ColumnType.LONG_LONG and column.flags & ColumnFlags.ESCROW_UPDATE
+        if wide and self.shared.update_major < WIDE_ESCROW_LEVEL:
+            detail = f"{column.name}: escrow columns of 8 bytes are of format level {WIDE_ESCROW_LEVEL}"
+            raise EseError.from_code(Err.EngineFormatVersionParamTooLowForRequestedFeature, detail, path=pages.path)
+        limit = record_limit(pages.page_size, key_most)
+        if column.storage is Storage.FIXED and column.offset + column.size > limit:
+            detail = f"{column.name} would end at {column.offset + column.size} of {limit}"
+            raise EseError.from_code(Err.RecordTooBig, detail, path=pages.path)
+
     def add_column(self, rows: Rows, column: Column) -> None:
         """Add a column; see `Table.add_column`."""
         table = self._changeable(rows)
         defined = Layout(table.columns, table.gone).define(column)
+        self._check_column(defined, DBK_SIZE if table.primary is None else table.primary.key_most)
         if column.escrow and not self._is_empty(rows):
             raise EseError.from_code(Err.TableNotEmpty, f"{column.name}: an escrow column is part of every record")
         session = self.session

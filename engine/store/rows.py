@@ -162,7 +162,11 @@ class Rows:
         """Change some columns of a row.
 
         -1601 no such row, -1102 another transaction has changed it, -1604 when its key would change, and as `insert`.
+        Without a column to change nothing is, the version neither.
         """
+        if not values:
+            self._own_record(bookmark)
+            return
         changes = {self.place(name): value for name, value in values.items()}
         places = self.changer.always.union(changes)
         if not self._has_long and self.indexes.needed.isdisjoint(places):
@@ -261,11 +265,11 @@ class Rows:
     def escrow(self, bookmark: bytes, name: str, amount: int) -> int:
         """Add to an escrow column, whoever else does; return its value before, as the session sees it.
 
-        -1601, -1048 for a column that is none, -1102.
+        -1601, -1906 for a column that is none, -1102.
         """
         column = self.columns[self.place(name)]
         if not column.flags & ColumnFlags.ESCROW_UPDATE:
-            raise EseError.from_code(Err.ColumnNotUpdatable, f"{name} is no escrow column")
+            raise EseError.from_code(Err.InvalidOperation, f"{name} is no escrow column")
         record = self.record(bookmark)
         raw = self.layout.decode(record).fixed.get(column.id)
         if raw is None:

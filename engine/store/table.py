@@ -122,6 +122,7 @@ class Table:
 
     def _batch(self, scan: Scan) -> list[tuple[bytes, bytes]]:
         with self._work.reading:
+            self.rows()
             return scan.batch()
 
     def values(self, columns: Sequence[str] | None = None) -> Iterator[tuple[Value, ...]]:
@@ -150,6 +151,7 @@ class Table:
     def _look_again(self, rows: Rows, decoder: RowDecoder, bookmark: bytes) -> tuple[Any, ...] | None:
         """Return a row as it is now, with its long values; None when it has gone since its leaf was read."""
         with self._work.reading:
+            self.rows()
             data = nodes.get(self._work.session, rows.tree, bookmark)
             if data is None:
                 return None
@@ -271,7 +273,7 @@ class Table:
     def escrow(self, bookmark: bytes, column: str, amount: int) -> int:
         """Add to an escrow column; return its value before.  Sessions do so side by side, without conflict.
 
-        -1601 no such row, -1048 no escrow column, -1102 the row was changed otherwise.
+        -1601 no such row, -1906 no escrow column, -1102 the row was changed otherwise.
         """
         with self._work:
             return self.writable().escrow(bookmark, column, amount)
@@ -281,8 +283,9 @@ class Table:
     def add_column(self, column: Column) -> None:
         """Add a column; rows there are have its default, or null.
 
-        -1508 a name in use, -1040 too many columns, -1510 a second counter or version, -1511, -900, -1521, -1524 for
-        one that cannot be, -1304/-1302 while others use the table, -1323 fixed definition.
+        -1508 a name in use, -1040 too many columns, -1510 a second counter or version, -1511, -900, -1521, -1524,
+        -1538, -1063 for one that cannot be, -1026 for one that no record has room for, -621 for one that the format
+        level does not know, -1304/-1302 while others use the table, -1323 fixed definition.
         """
         with self._work:
             self._definitions.add_column(self.rows(), column)
@@ -295,8 +298,8 @@ class Table:
     def create_index(self, index: Index) -> None:
         """Add an index over the rows there are.
 
-        -1403 a name in use, -1402 a second primary index, -1605 two rows with one key, -1406 and -1507 for one that
-        cannot be, -1001 Unicode text without an order, -1304/-1302, -1323.
+        -1403 a name in use, -1402 a second primary index, -1605 two rows with one key, -1406, -900 and -1507 for one
+        that cannot be, -1001 Unicode text without an order, -1304/-1302, -1323.
         """
         with self._work:
             self._definitions.create_index(self.rows(), index)

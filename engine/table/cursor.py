@@ -42,6 +42,8 @@ class Cursor(SeekingCursor):
         """Without a leaf: whether the place is behind the last entry rather than before the first."""
         self._walk: Iterator[Page] | None = None
         self._backward = False
+        self._gap: bytes | None = None
+        """Without a leaf: the key that was looked for in vain; the place is between those around it."""
 
     def __repr__(self) -> str:
         name = "primary order" if self.index is None else self.index.name
@@ -123,12 +125,31 @@ class Cursor(SeekingCursor):
             raise EseError.from_code(Err.NoCurrentRecord, f"{self!r}")
         return self._leaf
 
-    def _leave(self, *, behind: bool) -> None:
-        self._leaf, self._walk, self._behind = None, None, behind
+    def _leave(self, *, behind: bool, gap: bytes | None = None) -> None:
+        """Go before the first entry, or behind the last, or to where a key would be."""
+        self._leaf, self._walk, self._behind, self._gap = None, None, behind, gap
+
+    def seek_key(self, key: bytes, match: Seek = Seek.EQ, *, partial: bool = False) -> bool:
+        """Go to an entry by key bytes; with `partial` they stand for all keys that begin with them."""
+        if match in (Seek.GT, Seek.LE):
+            behind = successor(key) if partial else key + b"\0"
+            found = self._end() if behind is None else self._to(behind)
+            return self.move(-1) if match is Seek.LE else found
+        found = self._to(key)
+        if match is Seek.LT:
+            return self.move(-1)
+        if match is Seek.EQ and not (found and (self.key.startswith(key) if partial else self.key == key)):
+            self._leave(behind=False, gap=key)
+            return False
+        return found
+
+    def _end(self) -> bool:
+        self._leave(behind=True)
+        return False
 
     def _to(self, key: bytes) -> bool:
         """Go to the first entry whose key is >= `key`; behind the last when there is none."""
-        self._walk, self._backward = self._tree.leaves(key), False
+        self._walk, self._backward, self._gap = self._tree.leaves(key), False, None
         for page in self._walk:
             leaf = self._tree.parsed(page)
             at = 0 if leaf is None else leaf.first_at_least(key)
@@ -145,6 +166,8 @@ class Cursor(SeekingCursor):
             if 0 <= at < len(leaf):
                 self._at = at
                 return True
+        elif self._gap is not None:
+            return self._out_of_gap(self._gap, backward=backward)
         elif self._behind != backward:
             return False
         walk = self._towards(leaf, backward=backward)
@@ -155,6 +178,10 @@ class Cursor(SeekingCursor):
                 return True
         self._leave(behind=not backward)
         return False
+
+    def _out_of_gap(self, key: bytes, *, backward: bool) -> bool:
+        found = self._to(key)
+        return self._step(backward=True) if backward else found
 
     def _towards(self, leaf: Leaf | None, *, backward: bool) -> Iterator[Page]:
         """Return the leaves that follow the current one in a direction."""

@@ -72,12 +72,8 @@ class SeekingCursor(ABC):
         """Go `n` entries on (back, if negative); return whether there is one."""
 
     @abstractmethod
-    def _to(self, key: bytes) -> bool:
-        """Go to the first entry whose key is >= `key`; behind the last when there is none."""
-
-    @abstractmethod
-    def _leave(self, *, behind: bool) -> None:
-        """Go before the first entry, or behind the last."""
+    def seek_key(self, key: bytes, match: Seek = Seek.EQ, *, partial: bool = False) -> bool:
+        """Go to an entry by key bytes; with `partial` they stand for all keys that begin with them."""
 
     @abstractmethod
     def _row_or_none(self) -> Row | None:
@@ -86,8 +82,9 @@ class SeekingCursor(ABC):
     def seek(self, *key: Any, match: Seek = Seek.EQ) -> bool:
         """Go to an entry by the values of the index's columns, or of the first few; return whether it exists.
 
-        A failed search leaves the cursor without a row.  -1003 for a value that does not fit its column, -1001 for
-        Unicode text of a locale, whose keys need the tables of Windows.
+        A failed search leaves the cursor without a row: at the end of the index that it ran to, or for EQ where the
+        entry would be, between those that a step on or back leads to.  -1003 for a value that does not fit its
+        column, -1001 for Unicode text of a locale, whose keys need the tables of Windows.
         """
         return self.seek_key(self.make_key(*key), match, partial=self._is_partial(key))
 
@@ -106,29 +103,12 @@ class SeekingCursor(ABC):
         raw: list[bytes | None] = []
         for value, encode in zip(key, encoders, strict=False):
             try:
-                raw.append(None if value is None else encode(value))
+                column = index.columns[len(raw)].column
+                raw.append(None if value is None else column.filled(encode(value)))
             except CONVERSION_ERRORS as error:
                 name = index.columns[len(raw)].name
                 raise EseError.from_code(Err.InvalidParameter, f"column {name}: {error}") from None
         return index.key(raw)
-
-    def seek_key(self, key: bytes, match: Seek = Seek.EQ, *, partial: bool = False) -> bool:
-        """Go to an entry by key bytes; with `partial` they stand for all keys that begin with them."""
-        if match in (Seek.GT, Seek.LE):
-            behind = successor(key) if partial else key + b"\0"
-            found = self.last() and self._end() if behind is None else self._to(behind)
-            return self.move(-1) if match is Seek.LE else found
-        found = self._to(key)
-        if match is Seek.LT:
-            return self.move(-1)
-        if match is Seek.EQ and found and not (self.key.startswith(key) if partial else self.key == key):
-            self._leave(behind=False)
-            return False
-        return found
-
-    def _end(self) -> bool:
-        self._leave(behind=True)
-        return False
 
     def range(self, lower: Any = None, upper: Any = None, inclusive: bool = True) -> Iterator[Row]:  # noqa: FBT001, FBT002
         """Yield the rows from `lower` to `upper`: values of the first columns (a tuple for several); None: no bound.

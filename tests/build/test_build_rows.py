@@ -213,7 +213,7 @@ def test_error_tells_the_table_and_the_row() -> None:
         (Column("x" * 65, ColumnType.LONG), Err.InvalidName),
         (Column("A", ColumnType.LONG, size=2), Err.ColumnTooBig),
         (Column("A", ColumnType.TEXT, size=256), Err.ColumnTooBig),
-        (Column("A", ColumnType.TEXT, storage=Storage.FIXED), Err.ColumnTooBig),
+        (Column("A", ColumnType.TEXT, compressed=True), Err.ColumnCannotBeCompressed),
         (Column("A", ColumnType.LONG, storage=Storage.VARIABLE), Err.InvalidColumnType),
         (Column("A", ColumnType.LONG_TEXT, storage=Storage.VARIABLE), Err.InvalidColumnType),
         (Column("A", ColumnType.LONG, multi_valued=True, storage=Storage.FIXED), Err.MultiValuedColumnMustBeTagged),
@@ -223,8 +223,10 @@ def test_error_tells_the_table_and_the_row() -> None:
         (Column("A", ColumnType.LONG, version=True, storage=Storage.TAGGED), Err.CannotBeTagged),
         (Column("A", ColumnType.LONG, version=True, auto_increment=True), Err.InvalidGrbit),
         (Column("A", ColumnType.LONG, default="text"), Err.InvalidParameter),
+        (Column("A", ColumnType.UNSIGNED_LONG, auto_increment=True), Err.InvalidGrbit),
         (Column("A", ColumnType.LONG_BINARY, default=bytes(256)), Err.DefaultValueTooBig),
-        (Column("A", ColumnType.SLV), Err.FeatureNotAvailable),
+        (Column("A", ColumnType.BINARY, size=3, default=bytes(4)), Err.DefaultValueTooBig),
+        (Column("A", ColumnType.SLV), Err.InvalidColumnType),
         (Column("A", ColumnType.TEXT, code_page=99), Err.FeatureNotAvailable),
     ],
 )
@@ -243,6 +245,11 @@ def test_indexes_that_cannot_be() -> None:
     assert refused(columns, [], primary=Index("pk", ("M",))) == Err.IndexInvalidDef
     assert refused(columns, [], primary=Index("pk", ("U",))) == Err.FeatureNotAvailable
     assert refused(columns, [], primary=Index("pk", ("A",), key_most=1001)) == Err.IndexInvalidDef
+    assert refused(columns, [], primary=Index("pk", ("A",), segment_most=256)) == Err.IndexInvalidDef
+    assert refused(columns, [], primary=Index("pk", ("A",), if_null=("M",))) == Err.IndexInvalidDef
+    assert refused(columns, [], secondary=[Index("i", ("A",), if_null=("M",) * 17)]) == Err.IndexInvalidDef
+    for rule in ("ignore_null", "ignore_first_null", "ignore_any_null"):
+        assert refused(columns, [], primary=Index("pk", ("A",), **{rule: True})) == Err.InvalidGrbit  # type: ignore[arg-type]
     assert refused(columns, [], primary=Index("pk", ("A",), density=10)) == Err.DensityInvalid
     twice = [Index("a", ("A",)), Index("A", ("M",))]
     assert refused(columns, [], secondary=twice) == Err.IndexDuplicate

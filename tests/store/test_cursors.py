@@ -8,6 +8,8 @@ import pytest
 
 from engine.build import Column, ColumnType, Index
 from engine.errors import Err
+from engine.format.column import Storage
+from engine.format.key import TextOrder
 from engine.table import Seek
 from tests.store.desk import code_of
 
@@ -76,6 +78,61 @@ def test_part_of_a_key_in_a_descending_index(table: Table) -> None:
     assert not cursor.seek(31)
     assert cursor.seek(0, match=Seek.LE)
     assert not cursor.seek(0, match=Seek.GT)
+
+
+def test_after_a_search_in_vain_the_cursor_is_between(table: Table) -> None:
+    cursor = table.cursor()
+    for key, behind, before in ((101, 102, 100), (-1, 0, None), (999, None, 598)):
+        assert not cursor.seek(key)
+        assert not cursor.positioned
+        assert cursor.move() is (behind is not None)
+        assert behind is None or cursor.row["Id"] == behind
+        assert not cursor.seek(key)
+        assert cursor.move(-1) is (before is not None)
+        assert before is None or cursor.row["Id"] == before
+    assert not cursor.seek(101)
+    table.insert(Id=101)
+    assert cursor.move()
+    assert cursor.row["Id"] == 101
+    by_text = table.cursor("byText")
+    assert not by_text.seek("text 05x")
+    assert by_text.move(-1)
+    assert by_text.row["Text"] == "text 05"
+    assert not by_text.seek("text 05x")
+    assert by_text.move()
+    assert by_text.row["Text"] == "text 06"
+    by_group = table.cursor("byGroup")
+    assert not by_group.seek(7, 13)
+    assert by_group.move()
+    assert (by_group.row["Group"], by_group.row["Id"]) == (7, 14)
+    assert not by_group.seek(31)
+    assert by_group.move()
+    assert by_group.row["Group"] == 29
+
+
+def test_a_fixed_text_is_found_without_its_filling(desk: Desk) -> None:
+    _, database = desk.open()
+    fixed = Storage.FIXED
+    columns = [
+        Column("T", ColumnType.TEXT, size=10, code_page=1252, storage=fixed),
+        Column("U", ColumnType.TEXT, size=10, storage=fixed),
+        Column("B", ColumnType.BINARY, size=4, storage=fixed),
+    ]
+    indexes = [
+        Index("pk", ("T",), primary=True),
+        Index("u", ("U",), text_order=TextOrder.FOLD),
+        Index("b", ("-B", "T")),
+    ]
+    table = database.create_table("T", columns, indexes=indexes)
+    mark = table.insert(T="ab", U="cd", B=b"ef")
+    table.insert(T="x", U="y", B=b"z")
+    assert dict(table.get(mark)) == {"T": "ab        ", "U": "cd   ", "B": b"ef\0\0"}
+    for index, key in ((None, ("ab",)), ("u", ("CD",)), ("b", (b"ef", "ab")), ("b", (b"ef",))):
+        cursor = table.cursor(index)
+        assert cursor.seek(*key)
+        assert cursor.bookmark == mark
+        assert [row.bookmark for row in cursor.range(key, key)] == [mark]
+    assert desk.settled() == []
 
 
 def test_move(table: Table) -> None:

@@ -123,6 +123,94 @@ def test_a_counter_is_added_to_rows(desk: Desk) -> None:
     assert desk.settled() == []
 
 
+def test_a_counter_does_not_repeat_the_numbers_of_one_before(desk: Desk) -> None:
+    session, database = desk.open()
+    counter = Column("Id", ColumnType.LONG, auto_increment=True)
+    table = database.create_table("T", [counter, NUMBER])
+    marks = [table.insert(N=n) for n in range(50)]
+    table.delete_column("Id")
+    for n in range(50):
+        table.insert(N=n)
+    table.add_column(counter)
+    table.insert_many({"N": n} for n in range(5))
+    assert [row["Id"] for row in table] == list(range(1, 106))
+    for mark in marks:
+        table.delete(mark)
+    # The counter of before comes back with the transaction, and goes on.
+    session.begin()
+    table.delete_column("Id")
+    table.add_column(counter)
+    table.insert(N=1)
+    session.rollback()
+    table.insert(N=2)
+    numbers: list[Any] = [row["Id"] for row in table]
+    assert numbers[-2] == 105
+    assert numbers[-1] > 105
+    assert desk.settled() == []
+
+
+def test_columns_that_the_engine_would_refuse(new_desk: Callable[..., Desk]) -> None:
+    _, database = new_desk().open()
+    table = database.create_table("T", [NUMBER], indexes=[Index("pk", ("N",), primary=True)])
+    wide = Column("E", ColumnType.LONG_LONG, escrow=True, default=1)
+    assert code_of(lambda: table.add_column(Column("A", ColumnType.TEXT, code_page=437))) == Err.InvalidCodePage
+    assert code_of(lambda: table.add_column(wide)) == Err.EngineFormatVersionParamTooLowForRequestedFeature
+    fixed = [Column(f"F{n}", ColumnType.BINARY, storage=Storage.FIXED) for n in range(15)]
+    assert code_of(lambda: database.create_table("U", fixed)) == Err.RecordTooBig
+    database.create_table("U", fixed[:14])
+    assert code_of(lambda: database["U"].add_column(fixed[14])) == Err.RecordTooBig
+    assert database["U"].columns["F13"].size == 255
+
+
+def test_a_default_of_a_fixed_text_is_filled_up(desk: Desk) -> None:
+    _, database = desk.open()
+    table = database.create_table("T", [NUMBER])
+    old = table.insert(N=1)
+    for name, kind, value in (("T", ColumnType.TEXT, "ab"), ("B", ColumnType.BINARY, b"ab")):
+        table.add_column(Column(name, kind, size=6, storage=Storage.FIXED, code_page=ASCII, default=value))
+    table.create_index(Index("byT", ("T", "B")))
+    new = table.insert(N=2)
+    table.add_column(Column("Last", ColumnType.LONG))
+    assert dict(table.get(old)) == {"N": 1, "T": "ab    ", "B": b"ab\0\0\0\0", "Last": None}
+    table.update(old, Last=5)
+    assert dict(table.get(old)) == {"N": 1, "T": "ab    ", "B": b"ab\0\0\0\0", "Last": 5}
+    cursor = table.cursor("byT")
+    assert cursor.count(("ab", b"ab"), ("ab", b"ab")) == 2
+    assert {key for key, _ in cursor.entries()} == {cursor.make_key("ab", b"ab")}
+    assert [row.bookmark for row in cursor.range("ab")] == [old, new]
+    assert desk.settled() == []
+
+
+def test_what_goes_under_a_cursor(desk: Desk) -> None:
+    session, database = desk.open()
+    table = hosts(database)
+    marks = filled(table, 300)
+    by_name, primary, rows = table.cursor("byName"), table.cursor(), iter(table)
+    assert by_name.first()
+    assert primary.first()
+    next(rows)
+    session.begin()
+    table.delete_index("byName")
+    assert code_of(by_name.move) == Err.IndexNotFound
+    session.rollback()
+    assert by_name.move()
+    assert by_name.row["Name"] == "n1"
+    table.delete_index("byName")
+    desk.live.instance.live.cleanup.run()
+    gone: tuple[Callable[[], object], ...] = (by_name.move, by_name.first, by_name.count)
+    for call in (*gone, lambda: by_name.seek("n1"), lambda: by_name.row):
+        assert code_of(call) == Err.IndexNotFound
+    assert primary.move()
+    assert primary.bookmark == marks[1]
+    database.delete_table("Hosts")
+    desk.live.instance.live.cleanup.run()
+    filled(hosts(database, "Other"))
+    gone = (by_name.move, primary.move, primary.last, primary.count)
+    for call in (*gone, lambda: list(primary), lambda: list(rows)):
+        assert code_of(call) == Err.ObjectNotFound
+    assert desk.settled() == []
+
+
 @pytest.mark.parametrize("page_size", [4096, 32768])
 def test_an_index_over_rows_that_are_there(new_desk: Callable[..., Desk], page_size: int) -> None:
     desk = new_desk(page_size)

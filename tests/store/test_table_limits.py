@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from engine import Column, ColumnType, Index, Instance
+from engine.build import FormatLevel
 from engine.check import Severity, check
 from engine.errors import Err, EseError
 from engine.format import lr
@@ -177,7 +178,8 @@ def test_transactions_nest_to_level_seven(desk: Desk) -> None:
     assert desk.settled() == []
 
 
-def test_what_is_logged_of_an_escrow_update(desk: Desk) -> None:
+def test_what_is_logged_of_an_escrow_update(new_desk: Callable[..., Desk]) -> None:
+    desk = new_desk(level=FormatLevel.NEWEST)
     _, database = desk.open()
     columns = [
         Column("Id", ColumnType.LONG),

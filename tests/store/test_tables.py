@@ -187,7 +187,23 @@ def test_escrow_by_two_sessions_at_once(desk: Desk) -> None:
     one.rollback()
     two.commit()
     assert table.get(mark)["Hits"] == 7
-    assert code_of(lambda: table.escrow(mark, "Version", 1)) == Err.ColumnNotUpdatable
+    assert code_of(lambda: table.escrow(mark, "Version", 1)) == Err.InvalidOperation
+    assert desk.settled() == []
+
+
+def test_an_update_of_nothing_changes_nothing(desk: Desk) -> None:
+    one, database = desk.open()
+    table = hosts(database)
+    mark = table.insert(Name="a", Owner="a")
+    table.update(mark)
+    assert table.get(mark)["Version"] == 0
+    table.update(mark, Name="a")
+    assert table.get(mark)["Version"] == 1
+    assert code_of(lambda: table.update(mark + b"x")) == Err.RecordNotFound
+    _, other = desk.open()
+    with one.transaction():
+        table.update(mark)
+        assert code_of(lambda: other["Hosts"].update(mark, Name="b")) == Err.WriteConflict
     assert desk.settled() == []
 
 

@@ -167,6 +167,26 @@ def test_seek_in_primary_order(table: Table, sample: Sample) -> None:
             assert cursor.row["Id"] == wanted
 
 
+def test_a_step_from_where_a_key_would_be(table: Table, sample: Sample) -> None:
+    last = len(sample.rows)
+    cursor = table.cursor()
+    for key, behind, before in ((0, 1, None), (last + 9, None, last)):
+        for step, wanted in ((1, behind), (-1, before)):
+            assert not cursor.seek(key)
+            assert cursor.move(step) is (wanted is not None)
+            if wanted is not None:
+                assert cursor.row["Id"] == wanted
+    by_text = table.cursor("byText")
+    texts = [upper(row) for row in table.cursor("byText")]
+    for text in ("AB~", "C C~"):
+        assert not by_text.seek(text)
+        if by_text.move():
+            assert upper(by_text.row) == next(each for each in texts if each > text)
+        assert not by_text.seek(text)
+        if by_text.move(-1):
+            assert upper(by_text.row) == [each for each in texts if each < text][-1]
+
+
 def test_seek_by_the_first_columns(table: Table, sample: Sample) -> None:
     cursor = table.cursor("byText")
     for text in ("A", "ab", "C c", "zz"):
