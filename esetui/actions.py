@@ -11,84 +11,12 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
-from dataclasses import dataclass
-from enum import Enum
 from typing import TYPE_CHECKING
+
+from esetui.action import Action, Safety, Scope, show_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-
-
-class Scope(Enum):
-    """What must have the focus for an action to make sense."""
-
-    GLOBAL = "anywhere"
-    INSTANCE = "an instance"
-    DATABASE = "a database"
-    BACKUPS = "the backup directory"
-    BACKUP_SET = "a backup set"
-    EVENTS = "the event log"
-    JOB = "a running job"
-    DAMAGED = "a database with damaged pages"
-    BROWSE = "the browser"
-    PLAN = "the recovery plan"
-    RESTORE = "a restore"
-    CHECK = "an integrity check"
-    ACTIVITY = "the activity of an instance"
-    WALK = "the guided walk"
-
-
-class Safety(Enum):
-    """What an action may change."""
-
-    READS = "reads only"
-    WRITES = "writes"
-    DELETES = "deletes"
-
-
-@dataclass(frozen=True, slots=True)
-class Action:
-    """One thing a person can do.
-
-    `keys` are names as Textual spells them (`question_mark`, `ctrl+p`); the first is the one that is shown.
-    `priority` orders the footer, smallest first; None keeps an action out of the footer.
-    """
-
-    id: str
-    title: str
-    keys: tuple[str, ...]
-    help: str
-    where: tuple[Scope, ...]
-    command: str | None = None
-    safety: Safety = Safety.READS
-    priority: int | None = None
-
-    @property
-    def key(self) -> str:
-        """The key that is shown first, as Textual spells it; empty when the action has none."""
-        return self.keys[0] if self.keys else ""
-
-    @property
-    def shown_keys(self) -> str:
-        """All keys as a person reads them, separated by commas."""
-        return ", ".join(show_key(key) for key in self.keys)
-
-
-_SHOWN = {
-    "question_mark": "?",
-    "colon": ":",
-    "slash": "/",
-    "escape": "esc",
-    "left_square_bracket": "[",
-    "right_square_bracket": "]",
-    "plus": "+",
-    "minus": "-",
-}
-
-
-def show_key(key: str) -> str:
-    """Return a Textual key name as a person reads it."""
-    return _SHOWN.get(key, key)
 
 
 ACTIONS: tuple[Action, ...] = (
@@ -167,7 +95,7 @@ ACTIONS: tuple[Action, ...] = (
         "Open",
         ("enter",),
         "Show what has the focus in full: header fields with a verdict in words, or the value of a row.",
-        (Scope.INSTANCE, Scope.DATABASE, Scope.BACKUP_SET, Scope.BROWSE, Scope.CHECK),
+        (Scope.INSTANCE, Scope.DATABASE, Scope.BACKUP_SET, Scope.EVENTS, Scope.BROWSE, Scope.CHECK),
         "esetui show {file}",
         Safety.READS,
         70,
@@ -267,17 +195,17 @@ ACTIONS: tuple[Action, ...] = (
         "Activity",
         ("h",),
         "What goes on in a running instance, as charts: transactions, log, cache, versions, sessions.",
-        (Scope.INSTANCE, Scope.DATABASE),
+        (Scope.RUNNING,),
         None,
         Safety.READS,
-        50,
+        42,
     ),
     # The demonstration.
     Action(
         "walk",
         "Next step",
         ("u",),
-        "Next step of the guided walk: backups among writers, a power failure, recovery, restore (demonstration).",
+        "Next step of the guided walk, or the walk again: backups among writers, a power failure, recovery, restore.",
         (Scope.WALK,),
         None,
         Safety.WRITES,
@@ -395,6 +323,9 @@ ACTIONS: tuple[Action, ...] = (
         ("space",),
         "Hold the event log still, or let it follow again.",
         (Scope.EVENTS,),
+        None,
+        Safety.READS,
+        30,
     ),
     Action(
         "export_events",
@@ -404,6 +335,7 @@ ACTIONS: tuple[Action, ...] = (
         (Scope.EVENTS,),
         "esetui events {instance} --json",
         Safety.READS,
+        40,
     ),
     # Getting about.
     Action(

@@ -112,6 +112,12 @@ class JobSnapshot:
         return self.state is JobState.RUNNING
 
     @property
+    def percent(self) -> int | None:
+        """Percent of the bytes; None when there are none to wait for: what comes after them has its own measure."""
+        shot = self.monitor
+        return None if shot.bytes_done >= shot.bytes_total else int(shot.fraction * 100)
+
+    @property
     def rate(self) -> float:
         """Bytes a second over the last second, or the mean when it has ended."""
         if not self.running or not self.rates:

@@ -30,7 +30,7 @@ from engine.findings import Findings
 from engine.format.catalog_row import FDP_SYSTEM_ROOT, OBJID_CATALOG, OBJID_SHADOW, OBJID_SYSTEM_ROOT
 from engine.format.dbheader import DbState, HeaderSource
 from engine.info import read_database_file
-from engine.monitor import Phase
+from engine.monitor import Cell, Phase
 from engine.pages.source import FilePages
 
 if TYPE_CHECKING:
@@ -136,6 +136,9 @@ def _run(
             monitor.finish(Phase.CANCELLED if monitor.cancel_requested else Phase.FAILED)
         raise
     if monitor is not None:
+        if objects is None:
+            # What no tree holds is free; what is missing from the free space too has its finding.
+            monitor.mark_pages(1, found.last_page, Cell.FREE)
         monitor.bytes_done = monitor.bytes_total
         monitor.finish(Phase.DONE)
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 
-from esetui.actions import ACTIONS, BY_ID, Action
+from esetui.action import Action
+from esetui.actions import ACTIONS, BY_ID
 from esetui.tui.doing.activity import ActivityActs
 from esetui.tui.doing.backups import BackupActs
 from esetui.tui.doing.base import ActionScreen

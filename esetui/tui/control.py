@@ -431,10 +431,12 @@ def _result_text(result: BackupResult) -> str:
     deleted = words.plural(len(result.deleted_logs), "log") if result.deleted_logs else "no log"
     if result.target is None:
         return f"Truncated: {deleted} deleted."
+    logs = result.last_generation - result.first_generation + 1
+    verified = words.plural(result.pages_verified, "page") if result.pages_verified else words.plural(logs, "log")
     corrected = f", {words.plural(len(result.corrected), 'unit')} corrected" if result.corrected else ""
     return (
         f"{words.plural(len(result.files), 'file')}, {words.size(result.bytes_copied)}, "
-        f"{words.plural(result.pages_verified, 'page')} verified{corrected}; {deleted} deleted."
+        f"{verified} verified{corrected}; {deleted} deleted."
     )
 
 

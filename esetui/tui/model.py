@@ -139,13 +139,6 @@ class InstanceView:
         """Bytes of all databases."""
         return sum(each.size for each in self.databases)
 
-    @property
-    def depth(self) -> int | None:
-        """Checkpoint depth: generations between the checkpoint and the current log; None without a checkpoint."""
-        if not self.logs.checkpoint or not self.logs.high:
-            return None
-        return max(0, self.logs.high - self.logs.checkpoint)
-
 
 @dataclass(frozen=True, slots=True)
 class SetView:

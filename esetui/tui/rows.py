@@ -129,20 +129,20 @@ def bar(fraction: float, width: int, full: str, part: str, empty: str) -> tuple[
     return filled, empty * (width - len(filled))
 
 
-def sparkline(values: Sequence[float], width: int, levels: str) -> str:
-    """Return the last `width` values as a line of blocks, the highest of them as the tallest block."""
-    shown = list(values)[-width:]
-    top = max(shown, default=0.0)
+def sparkline(values: Sequence[float], width: int, levels: str, least: float = 0.0) -> str:
+    """Return the last `width` values as a line of blocks; the tallest block is the highest value, or `least`."""
+    shown = list(values)[-width:] if width > 0 else []
+    top = max(0.0, least, *shown)
     if top <= 0:
         return levels[0] * len(shown)
     last = len(levels) - 1
     return "".join(levels[min(last, round(value / top * last))] for value in shown)
 
 
-def chart(values: Sequence[float], width: int, height: int, levels: str) -> list[str]:
-    """Return the last `width` values as `height` lines of blocks, top line first."""
-    shown = list(values)[-width:]
-    top = max(shown, default=0.0)
+def chart(values: Sequence[float], width: int, height: int, levels: str, least: float = 0.0) -> list[str]:
+    """Return the last `width` values as `height` lines of blocks, top line first; `least` as in a sparkline."""
+    shown = list(values)[-width:] if width > 0 else []
+    top = max(0.0, least, *shown)
     lines = []
     steps = len(levels)
     for row in range(height - 1, -1, -1):

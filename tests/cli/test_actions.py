@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 import pytest
 
-from esetui.actions import ACTIONS, BY_ID, Action, Safety, Scope, command_line, footer, key_table, quote
+from esetui.action import Action, Safety, Scope
+from esetui.actions import ACTIONS, BY_ID, command_line, footer, key_table, quote
 from esetui.cli.app import cli
 
 VALUES = {

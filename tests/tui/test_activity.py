@@ -9,8 +9,10 @@ import pytest
 from esetui.demo import create_demo
 from esetui.tui.activity.screen import ActivityScreen
 from esetui.tui.activity.walk import STEPS, Walk
+from esetui.tui.activity.walk_bar import WalkBar
 from esetui.tui.app import Console
 from esetui.tui.control import Control
+from esetui.tui.model import Level
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,6 +30,11 @@ def control(tmp_path: Path) -> Iterator[Control]:
     control.walk = Walk(control, "dhcp", made.backup)
     yield control
     assert control.close() == []
+
+
+def finish(walk: Walk) -> None:
+    assert walk._thread is not None
+    walk._thread.join()
 
 
 async def until(pilot: Pilot[int], what: Callable[[], bool], seconds: float = 60) -> None:
@@ -71,6 +78,20 @@ async def test_an_instance_at_work(control: Control, size: tuple[int, int]) -> N
         await pilot.press("minus")
         await pilot.press("minus")
         assert control.activity.rate(key) == rate / 2
+        for _ in range(8):
+            await pilot.press("minus")
+        await until(pilot, lambda: "the writers rest" in text_of(app))
+        assert control.activity.working(key)
+        await pilot.press("plus")
+        await pilot.press("2")
+        assert app.screen.focused is not None
+        assert app.screen.focused.id == "sessions"
+        await pilot.press("m")
+        await until(pilot, lambda: "the other panes" in text_of(app))
+        assert "transactions/s" not in text_of(app)
+        await pilot.press("escape")
+        await until(pilot, lambda: "transactions/s" in text_of(app))
+        assert isinstance(app.screen, ActivityScreen)
         await pilot.press("K")
         await until(pilot, lambda: "Cut dhcp off?" in text_of(app))
         await pilot.click("#go")
@@ -93,6 +114,8 @@ async def test_nobody_writes_to_what_is_no_demonstration(tmp_path: Path) -> None
             await until(pilot, lambda: not job.thread or not job.thread.is_alive())
             app.push_screen(ActivityScreen(control, view.key, view.name, view.folder))
             await until(pilot, lambda: "Activity of dhcp" in text_of(app))
+            assert "More work" not in text_of(app)
+            assert "No session is open" in text_of(app)
             await pilot.press("plus")
             await pilot.press("K")
             await pilot.press("u")
@@ -110,6 +133,57 @@ def test_the_walk_without_a_screen(control: Control) -> None:
     assert walk.play(said.append), said
     assert len(said) == 2 * len(STEPS)
     assert "nothing half, no gap" in said[-3]
-    assert "the check finds nothing" in said[-1]
+    assert "transactions as of the incremental backup; no gap, no damage" in said[-1]
+    assert all(len(line.strip()) <= 71 for line in said[1::2]), 'beside "7 of 7" on 80 columns'
     assert walk.done
     assert not walk.next()
+    assert walk.over
+
+
+def test_a_step_that_fails_is_told_and_the_walk_can_begin_again(control: Control) -> None:
+    walk = control.walk
+    assert walk is not None
+    assert not walk.again(), "it has not begun"
+    for _ in range(2):
+        assert walk.next()
+        finish(walk)
+    control.kill(control.running()[0])
+    for job in control.board.running():
+        assert job.thread is not None
+        job.thread.join()
+    assert walk.next()
+    finish(walk)
+    assert walk.failed
+    assert walk.over
+    assert "-1029" in walk.said
+    assert any(row.level is Level.ERROR and row.text.startswith("walk: Work") for row in control.feed.since(0))
+    assert not walk.next()
+    assert walk.again()
+    finish(walk)
+    assert (walk.position, walk.failed) == (1, False), walk.said
+    assert control.running()
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_what_a_step_comes_to_can_be_read_whole(control: Control, width: int) -> None:
+    walk = control.walk
+    assert walk is not None
+    bar = WalkBar()
+    # Figures of a large sample, which the sentences of the steps are made of.
+    for position, said in enumerate(
+        (
+            "dhcp runs; four sessions write 60 transactions a second.",
+            "154 files, 1.25 GiB, 317,830 pages verified; 120 logs deleted.",
+            "12,796 transactions more; none of them is in the backup yet.",
+            "157 files, 14.0 MiB, 156 logs verified; 120 logs deleted.",
+            "Gone in mid-work; 1,115,975 transactions were acknowledged.",
+            "All 1,115,975 are there, nothing half, no gap.",
+            "1,115,771 transactions as of the incremental backup; no gap, no damage.",
+        ),
+        1,
+    ):
+        walk.position, walk.said = position, said
+        bar._walk = walk
+        for line in bar.rows(width, 2):
+            assert sum(len(part.text) + 1 for part in line) - 1 <= width, line
+        assert any(said == part.text for part in bar.rows(width, 2)[0])

@@ -49,6 +49,9 @@ def test_a_snapshot_never_waits_for_the_worker() -> None:
     assert time.monotonic() - began < 0.5
     assert shot.busy("i") is not None
     assert shot.running[0].monitor.fraction == 0.5
+    assert shot.running[0].percent == 50
+    job.monitor.bytes_done = 10
+    assert board.snapshot().running[0].percent is None, "what comes after the bytes has its own measure"
     go.set()
     assert board.join(10)
     ended = board.snapshot().jobs[0]

@@ -11,6 +11,7 @@ import pytest
 
 from engine.check import CheckKind
 from engine.files.realfile import RealFile
+from engine.monitor import Cell
 from engine.table import open_database
 from esetui.jobs import JobKind, JobState
 from esetui.tui.check_words import advice_for
@@ -42,6 +43,7 @@ async def test_a_sound_database_is_good(console: Open, demo: Demo, size: tuple[i
         assert all(len(line) <= size[0] for line in stage.text.splitlines())
         (job,) = stage.control.board.snapshot().jobs
         assert (job.kind, job.state) == (JobKind.CHECK, JobState.DONE)
+        assert set(job.monitor.map_cells) == {Cell.VERIFIED, Cell.FREE}, "what no tree holds is free at the end"
         assert job.command == f"esetui check {Path(demo.instances[0]) / 'dhcp.mdb'}"
         await stage.press("escape")
         assert stage.app.screen is stage.app.main

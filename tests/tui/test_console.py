@@ -10,7 +10,8 @@ import pytest
 from engine.backup.sets import read_backup_set
 from engine.files.real import RealFileSystem
 from engine.info import database_info
-from esetui.actions import ACTIONS, BY_ID, Scope
+from esetui.action import Scope
+from esetui.actions import ACTIONS, BY_ID
 from esetui.jobs import JobState
 from esetui.tui.activity.screen import ActivityScreen
 from esetui.tui.app import Console
@@ -63,7 +64,7 @@ async def test_chain_of_incrementals_and_atomic(console: Open, demo: Demo, size:
                 await stage.press("1", key)
                 await stage.confirm()
                 await stage.idle()
-        await stage.sees("├ inc", "└ inc")
+        await stage.sees("├ inc", "└ inc", "2 logs verified", "log segments")
         assert [job.state for job in stage.control.board.snapshot().jobs] == [JobState.DONE] * 3
         overview = stage.control.overview
         assert [entry.kind for entry in overview.folders[0].sets] == ["full", "inc", "inc"]

@@ -59,12 +59,12 @@ async def test_footer_and_dialog(console: Open, demo: Demo, size: tuple[int, int
         assert (job.kind, job.state) == (JobKind.FULL, JobState.DONE)
         await stage.sees("full")
         await stage.pilot.click("#sets", offset=(2, 0))
-        assert stage.app.main.pane == "sets-pane"
+        assert stage.app.main.place == "sets-pane"
         await click(stage, "v Verify")
         await stage.idle()
         assert stage.control.board.snapshot().jobs[-1].kind is JobKind.VERIFY
         await stage.pilot.click("#events", offset=(5, 0))
-        assert stage.app.main.pane == "events-pane"
+        assert stage.app.main.place == "events-pane"
         assert stage.app.main.choice().event is not None
 
 
@@ -74,7 +74,7 @@ async def test_page_map(console: Open, demo: Demo, size: tuple[int, int]) -> Non
         await stage.press("down", "v")
         await stage.idle()
         await stage.pilot.click("#map", offset=(5, 0))
-        assert stage.app.main.pane == "map-pane"
+        assert stage.app.main.place == "map-pane"
         assert stage.app.main.page_map.cursor == 5
         await stage.sees(f"from page {stage.app.main.page_map.span[0]}: ")
 

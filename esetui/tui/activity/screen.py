@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.containers import Vertical
 
 from engine.errors import EseError
-from esetui.actions import Action, Scope
+from esetui.action import Action, Scope
 from esetui.tui import words
 from esetui.tui.activity.panel import ActivityPanel, SessionPanel
 from esetui.tui.screens.dialogs import AskDialog
@@ -33,7 +33,8 @@ _TWICE, _HALF = 2.0, 0.5
 class ActivityScreen(WorkScreen):
     """The figures of one instance."""
 
-    AUTO_FOCUS = None
+    AUTO_FOCUS = "#activity"
+    scope: ClassVar[Scope] = Scope.ACTIVITY
     places: ClassVar[frozenset[Scope]] = frozenset((Scope.ACTIVITY, Scope.JOB))
 
     def __init__(self, control: Control, key: str, name: str, folder: str) -> None:
@@ -56,27 +57,27 @@ class ActivityScreen(WorkScreen):
         """Draw the newest figures."""
         activity = self.control.activity
         samples = activity.look(self.key)
-        self.panel.show(samples, activity.rate(self.key))
+        self.panel.show(samples, activity.rate(self.key) if activity.working(self.key) else None)
         self.sessions.show(samples[-1] if samples else None)
         counts = activity.counts(self.key)
-        foot = ""
+        foot = self.panel.span
         if counts.committed:
-            foot = f"{words.plural(counts.committed, 'transaction')}, {words.plural(counts.conflicts, 'conflict')}"
+            done = f"{words.plural(counts.committed, 'transaction')}, {words.plural(counts.conflicts, 'conflict')}"
+            foot = f"{done}   {foot}" if foot else done
         if counts.error is not None and not activity.working(self.key):
             foot = f"writers ended: {counts.error.name}"
         running = "running" if samples else "not running"
         self.pane("activity-pane").name_it(f"Activity of {self._name}", note=running, foot=foot)
+        count = len(samples[-1].store.sessions) if samples else 0
+        self.pane("sessions-pane").name_it("Sessions", foot=words.count(count) if count else "")
 
     def scopes(self) -> tuple[Scope, ...]:
-        """Return what has the focus."""
-        job = (Scope.JOB,) if self.board.running else ()
-        walk = () if self.control.walk is None else (Scope.WALK,)
-        return (*walk, *job, Scope.ACTIVITY)
+        """Return what has the focus; nobody is let loose on an instance that is not the demonstration's."""
+        own = (self.scope,) if self.control.is_sandbox(self._folder) else ()
+        return (*self.always(), *own)
 
     def reason(self, action: Action) -> str:
         """Return why an action cannot be run now, or nothing."""
-        if action.id == "cancel_job":
-            return "" if self.board.running else "nothing is running"
         if Scope.ACTIVITY in action.where and action.id != "show":
             if not self.control.is_sandbox(self._folder):
                 return "only in the demonstration: nobody writes to your databases"
@@ -95,12 +96,11 @@ class ActivityScreen(WorkScreen):
         self._change(_HALF)
 
     def _change(self, factor: float) -> None:
+        # What is wanted stands beside the chart of what is done.
         try:
-            rate = self.control.activity.change_rate(self.key, factor)
+            self.control.activity.change_rate(self.key, factor)
         except EseError as error:
             self.app.notify(words.safe(str(error)), severity="error", markup=False)
-            return
-        self.app.notify(f"{rate:,.0f} transactions a second" if rate else "The writers rest.", timeout=2)
 
     def do_kill(self) -> None:
         """Ask, and cut the instance off."""

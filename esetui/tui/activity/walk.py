@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import threading
 import time
-from pathlib import Path
+from itertools import count
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from engine.check import Severity, check
@@ -19,6 +20,7 @@ from engine.table import open_database
 from esetui.jobs import JobKind, JobState
 from esetui.load import LEDGER, ledger_gaps
 from esetui.tui import words
+from esetui.tui.model import Level
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from esetui.tui.control import Control
     from esetui.tui.model import InstanceView
 
+DATABASE: Final = "dhcp.mdb"
+"""The database of the sample that the writers write to."""
 RATE: Final = 60.0
 BUSY_RATE: Final = 240.0
 WORK_SECONDS: Final = 4.0
@@ -58,6 +62,18 @@ class Walk:
         self._thread: threading.Thread | None = None
         self._set = ""
         self._committed = 0
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing comes next: all steps were done, or one has failed."""
+        return self.done or self.failed
+
+    def again(self) -> bool:
+        """Begin with the first step again, once the walk is over."""
+        if not self.over:
+            return False
+        self.position, self.failed = 0, False
+        return self.next()
 
     @property
     def busy(self) -> bool:
@@ -107,6 +123,7 @@ class Walk:
         except EseError as error:
             self.failed = True
             self.said = f"It did not work: {error}"
+            self.control.feed.note(f"walk: {step.title}: {error}", level=Level.ERROR)
         self.ended = time.monotonic()
 
     # What the steps are made of.
@@ -138,11 +155,10 @@ class Walk:
 
     def full(self) -> str:
         """Make a full backup among the writers."""
-        number = 1
-        while Path(self.folder, f"walk-{number}").exists():
-            number += 1
-        self._set = str(Path(self.folder, f"walk-{number}"))
-        Path(self._set).mkdir(parents=True)
+        fs = self.control.fs
+        places = (str(PurePath(self.folder, f"walk-{number}")) for number in count(1))
+        self._set = next(each for each in places if fs.stat(each) is None)
+        fs.make_directory(self._set, parents=True)
         return self.finish(self.control.backup(self.view(), JobKind.FULL, self._set))
 
     def work(self) -> str:
@@ -167,16 +183,16 @@ class Walk:
         key = self.view().key
         self.finish(self.control.kill(key))
         self._committed = self.control.activity.counts(key).committed
-        return f"Gone in the middle of its work. {words.count(self._committed)} transactions had been acknowledged."
+        return f"Gone in mid-work; {words.count(self._committed)} transactions were acknowledged."
 
     def recover(self) -> str:
         """Start again: the log is replayed."""
         view = self.view()
         self.finish(self.control.start(view))
         self.finish(self.control.stop(self.view()))
-        count = self._count(next(each.path for each in view.databases if each.path.endswith("dhcp.mdb")))
-        if count < self._committed:
-            raise EseError.from_code(Err.InternalError, f"{count} of {self._committed} transactions are there")
+        there = self._count(next((each.path for each in view.databases if each.name == DATABASE), view.folder))
+        if there < self._committed:
+            raise EseError.from_code(Err.InternalError, f"{there} of {self._committed} transactions are there")
         return f"All {words.count(self._committed)} are there, nothing half, no gap."
 
     def restore(self) -> str:
@@ -188,12 +204,12 @@ class Walk:
             return f"{to} is restored."
 
         self.finish(self.control.submit(JobKind.RESTORE, work, self.view(), subject=self._set, target=to))
-        restored = str(Path(to, "dhcp.mdb"))
-        count = self._count(restored)
+        restored = str(PurePath(to, DATABASE))
+        there = self._count(restored)
         errors = sum(each.severity is Severity.ERROR for each in check(restored))
         if errors:
             raise EseError.from_code(Err.DatabaseCorrupted, f"{errors} findings in the restored database")
-        return f"{words.count(count)} transactions up to the incremental backup, no gap, the check finds nothing."
+        return f"{words.count(there)} transactions as of the incremental backup; no gap, no damage."
 
     @staticmethod
     def _count(path: str) -> int:
@@ -201,10 +217,10 @@ class Walk:
         with open_database(path, strict=True) as database:
             pairs = database[LEDGER].values(["Writer", "Number"])
             found = ledger_gaps((int(str(writer)), int(str(number))) for writer, number in pairs)
-        for writer, (count, highest) in found.items():
-            if count != highest:
-                raise EseError.from_code(Err.DatabaseCorrupted, f"writer {writer}: {count} of {highest}", path=path)
-        return sum(count for count, _ in found.values())
+        for writer, (rows, highest) in found.items():
+            if rows != highest:
+                raise EseError.from_code(Err.DatabaseCorrupted, f"writer {writer}: {rows} of {highest}", path=path)
+        return sum(rows for rows, _ in found.values())
 
 
 STEPS: Final = (

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from esetui.actions import BY_ID, show_key
+from rich.cells import cell_len
+
+from esetui.action import show_key
+from esetui.actions import BY_ID
+from esetui.tui import words
 from esetui.tui.activity.walk import STEPS
 from esetui.tui.rows import Part
 from esetui.tui.widgets.drawn import Lines
@@ -33,7 +37,7 @@ class WalkBar(Lines):
             self._last, self._walk = now, walk
             self.redraw()
 
-    def rows(self, width: int, height: int) -> list[Sequence[Part]]:  # noqa: ARG002 - a widget's method
+    def rows(self, width: int, height: int) -> list[Sequence[Part]]:  # noqa: ARG002 - always two
         """Return what is being done or what came of it, and what comes next."""
         walk = self._walk
         if walk is None:
@@ -45,9 +49,15 @@ class WalkBar(Lines):
         else:
             text = walk.said or f"{step.about} {self.glyphs.ellipsis}"
             style = "bad" if walk.failed else "good" if walk.said else "muted"
-            first = [Part(f" {walk.position} of {len(STEPS)}  {step.title}  ", "strong"), Part(text, style)]
-        if walk.failed or following is None:
-            second = [Part(" The walk is over." if walk.done or walk.failed else "", "muted")]
+            # What came of it matters more than what it is called.
+            named = f" {walk.position} of {len(STEPS)}  {step.title}  "
+            short = f" {walk.position} of {len(STEPS)} "
+            fits = cell_len(named) + 1 + cell_len(words.safe(text)) <= width
+            first = [Part(named if fits else short, "strong"), Part(text, style)]
+        if walk.over:
+            second = [Part(f" {key} ", "strong"), Part("the walk is over; once more from the beginning", "muted")]
+        elif following is None:
+            second = [Part(" The last step.", "muted")]
         else:
             second = [Part(f" {key} ", "strong"), Part(f"next: {following.title}, {following.about}", "muted")]
         return [first, second]

@@ -24,8 +24,7 @@ class ActivityActs(Acts):
             walk.next()
 
     def do_walk(self) -> None:
-        """Begin the next step of the guided walk."""
+        """Begin the next step of the guided walk, or the walk again."""
         walk = self.control.walk
-        if walk is not None and not walk.next():
-            text = "The step is not through." if walk.busy else "The walk is over."
-            self.notify(text, timeout=3)
+        if walk is not None and not walk.again():
+            walk.next()

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from textual.app import App
 from textual.screen import Screen
 
-from esetui.actions import ACTIONS, Action, Scope, footer
+from esetui.action import Action, Scope
+from esetui.actions import ACTIONS, footer
 from esetui.tui.model import InstanceView
 
 if TYPE_CHECKING:
@@ -16,7 +17,16 @@ if TYPE_CHECKING:
 
 
 FIRST: Final = frozenset(
-    (Scope.INSTANCE, Scope.DATABASE, Scope.DAMAGED, Scope.BACKUPS, Scope.BACKUP_SET, Scope.EVENTS, Scope.JOB)
+    (
+        Scope.INSTANCE,
+        Scope.RUNNING,
+        Scope.DATABASE,
+        Scope.DAMAGED,
+        Scope.BACKUPS,
+        Scope.BACKUP_SET,
+        Scope.EVENTS,
+        Scope.JOB,
+    )
 )
 """What can have the focus on the first screen."""
 EVERYWHERE: Final = frozenset(("help", "palette", "theme", "quit", "cancel_job", "walk"))

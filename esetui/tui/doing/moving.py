@@ -35,12 +35,10 @@ class MovingActs(Acts):
 
     def do_back(self) -> None:
         """Leave what is open: a maximised pane, a filter."""
-        main = self.main
-        if main.maximized is not None:
-            main.minimize()
+        if self.main.give_back():
             return
-        pane = main._pane(main.pane)  # noqa: SLF001 - the screen's own pane
-        if pane.filtering:
+        pane = self.main.focused_pane()
+        if pane is not None and pane.filtering:
             pane.clear_filter()
 
     def do_pane_1(self) -> None:

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from textual.message import Message
 
 from engine.errors import EseError
-from esetui.actions import BY_ID, Action, Scope, command_line, quote
+from esetui.action import Action, Scope
+from esetui.actions import BY_ID, command_line, quote
 from esetui.tui import words
 from esetui.tui.browse.closer import look_closer
 from esetui.tui.browse.reader import Reader
@@ -58,6 +59,7 @@ class BrowseScreen(WorkScreen):
     `pages` are those of a recovery in memory, `close` frees them; `note` says in words in what state it is shown.
     """
 
+    scope: ClassVar[Scope] = Scope.BROWSE
     places: ClassVar[frozenset[Scope]] = frozenset((Scope.BROWSE, Scope.JOB))
     AUTO_FOCUS = "#tables"
 
@@ -222,15 +224,8 @@ class BrowseScreen(WorkScreen):
 
     # Actions.
 
-    def scopes(self) -> tuple[Scope, ...]:
-        """Return what has the focus."""
-        job = (Scope.JOB,) if self.board.running else ()
-        return (*job, Scope.BROWSE)
-
     def reason(self, action: Action) -> str:
         """Return why an action cannot be run now, or nothing."""
-        if action.id == "cancel_job":
-            return "" if self.board.running else "nothing is running"
         shown = self.session.shown
         if action.id == "browse_index" and (shown is None or not shown.indexes):
             return "the table has no index"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.containers import Vertical
 
-from esetui.actions import Action, Scope
+from esetui.action import Action, Scope
 from esetui.jobs import JobState
 from esetui.tui import words
 from esetui.tui.check_words import advice_for
@@ -41,6 +41,7 @@ _TONES = {"ERROR": Tone.BAD, "WARNING": Tone.WARN, "INFO": Tone.PLAIN}
 class CheckScreen(WorkScreen):
     """One check."""
 
+    scope: ClassVar[Scope] = Scope.CHECK
     places: ClassVar[frozenset[Scope]] = frozenset((Scope.CHECK, Scope.JOB))
     AUTO_FOCUS = "#findings"
 
@@ -115,15 +116,8 @@ class CheckScreen(WorkScreen):
 
     # Actions.
 
-    def scopes(self) -> tuple[Scope, ...]:
-        """Return what has the focus."""
-        job = (Scope.JOB,) if self.board.running else ()
-        return (*job, Scope.CHECK)
-
     def reason(self, action: Action) -> str:
         """Return why an action cannot be run now, or nothing."""
-        if action.id == "cancel_job":
-            return "" if self.board.running else "nothing is running"
         if action.id == "show" and self.findings.chosen is None:
             return "there is no finding"
         if action.id == "repair_pages":

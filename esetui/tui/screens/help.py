@@ -8,9 +8,12 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
 
-from esetui.actions import ACTIONS, Action
+from esetui.action import Action
+from esetui.actions import ACTIONS
+from esetui.tui.model import Field, Tone
 from esetui.tui.rows import Part
 from esetui.tui.screens.dialogs import Dialog
+from esetui.tui.widgets.details import FieldLines
 from esetui.tui.widgets.rowlist import RowList
 
 if TYPE_CHECKING:
@@ -54,6 +57,7 @@ class HelpScreen(Dialog):
     def __init__(self, reason: Callable[[Action], str]) -> None:
         super().__init__()
         self._rows = Keys(reason)
+        self._all = FieldLines()
 
     def compose(self) -> ComposeResult:
         """Lay the list out."""
@@ -61,11 +65,20 @@ class HelpScreen(Dialog):
             box.border_title = Content("Keys")
             box.border_subtitle = Content("enter runs the row   esc back")
             yield self._rows
+            yield self._all
 
     def on_mount(self) -> None:
         """Fill the list."""
         self._rows.reload()
         self._rows.focus()
+
+    def on_row_list_moved(self) -> None:
+        """Say in full what the row does."""
+        action = ACTIONS[self._rows.cursor]
+        fields = [Field("", action.help)]
+        if action.command:
+            fields.append(Field("", f"$ {action.command}", Tone.MUTED))
+        self._all.show(tuple(fields))
 
     def on_row_list_chosen(self, event: RowList.Chosen) -> None:
         """Run the row."""

@@ -6,8 +6,7 @@
                      | 5 event log         what happened?
     keys                                   what can I do here?
 
-It polls: the board of jobs, the event feed and the last scan, ten times a second (four over SSH).  Nothing else
-reaches the screen from a thread.
+It polls the board of jobs, the event feed and the last scan.
 """
 
 from __future__ import annotations
@@ -15,18 +14,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from textual.containers import Horizontal, Vertical
-from textual.widgets import Static
 
-from esetui.actions import Action, Scope
+from esetui.action import Action, Scope
 from esetui.tui import words
-from esetui.tui.activity.walk_bar import WalkBar
 from esetui.tui.advice import ADVICE, Advice
-from esetui.tui.doing.base import ActionScreen
 from esetui.tui.model import Choice, DatabaseView, FolderState, InstanceView, Section
-from esetui.tui.screens.layout import set_size_classes, ticks_a_second, too_small
+from esetui.tui.screens.polling import PollingScreen
 from esetui.tui.screens.reasons import reason_for
 from esetui.tui.widgets.backup_panel import BackupPanel
-from esetui.tui.widgets.bars import KeyBar, TitleBar
 from esetui.tui.widgets.details import Details, event_sections
 from esetui.tui.widgets.events import Events
 from esetui.tui.widgets.instances import Instances
@@ -36,10 +31,9 @@ from esetui.tui.widgets.rowlist import RowList
 from esetui.tui.widgets.sets import Sets
 
 if TYPE_CHECKING:
-    from textual import events
     from textual.app import ComposeResult
 
-    from esetui.jobs import BoardSnapshot, JobSnapshot
+    from esetui.jobs import JobSnapshot
     from esetui.tui.control import Control
 
 PANES: Final = ("instances-pane", "sets-pane", "backup-pane", "map-pane", "events-pane")
@@ -53,24 +47,19 @@ _SCOPES: Final = {
 }
 
 
-class MainScreen(ActionScreen):
+class MainScreen(PollingScreen):
     """The panes, fed by polling."""
 
     AUTO_FOCUS = "#instances"
 
     def __init__(self, control: Control) -> None:
-        super().__init__()
-        self.control = control
+        super().__init__(control)
         self.instances = Instances(id="instances")
         self.sets = Sets(id="sets")
         self.panel = BackupPanel(id="backup")
         self.page_map = PageMap(control.page_names, id="map")
         self.events = Events(control.feed, id="events")
         self.details = Details(id="details")
-        self.title_bar = TitleBar(id="title")
-        self.key_bar = KeyBar(id="keys")
-        self.walk_bar = WalkBar(id="walk")
-        self.board: BoardSnapshot = control.board.snapshot()
         self._scans = -1
         self._last_pane = PANES[0]
 
@@ -91,23 +80,12 @@ class MainScreen(ActionScreen):
                 yield Pane(self.details, 0, "Details", id="details-pane")
         yield self.walk_bar
         yield self.key_bar
-        yield Static("", id="too-small")
-
-    def on_mount(self) -> None:
-        """Begin to poll."""
-        self.set_interval(1 / ticks_a_second(self.control.settings.console), self.tick)
-        self.tick()
-
-    def on_resize(self, event: events.Resize) -> None:
-        """Choose the layout for the size."""
-        set_size_classes(self, event.size)
-        self.query_one("#too-small", Static).update(too_small(event.size))
+        yield self.small
 
     # What is shown.
 
-    def tick(self) -> None:
+    def refresh_now(self) -> None:
         """Take the newest figures and draw what is different."""
-        self.board = self.control.board.snapshot()
         if self._scans != self.control.scans:
             self._scans = self.control.scans
             self.instances.show(self.control.overview)
@@ -117,39 +95,30 @@ class MainScreen(ActionScreen):
         self.panel.show(shown)
         self.page_map.show(shown.monitor if shown is not None else None)
         self.events.poll()
-        self.title_bar.show(self.control.overview, self.board)
-        self.walk_bar.show(self.control.walk)
-        self.key_bar.show(self.footer())
         self._name_panes(shown)
 
     def _name_panes(self, job: JobSnapshot | None) -> None:
         overview = self.control.overview
         count = len(overview.instances)
-        self._pane("instances-pane").name_it("Instances", foot=f"{count} found" if count > 1 else "")
+        self.pane("instances-pane").name_it("Instances", foot=f"{count} found" if count > 1 else "")
         folder = overview.folders[0] if overview.folders else None
         chosen = self.control.target
-        self._pane("sets-pane").name_it("Backup directory", note=chosen, foot=_sets_foot(folder))
+        self.pane("sets-pane").name_it("Backup directory", note=chosen, foot=_sets_foot(folder))
         title = job.kind.value.capitalize() if job is not None else "Backup"
         arrow = getattr(self.app, "glyphs", None)
         target = f"{arrow.arrow if arrow else '->'} {job.target}" if job is not None and job.target else ""
-        self._pane("backup-pane").name_it(title, note=target or (job.subject if job is not None else ""))
-        self._pane("map-pane").name_it("Page map", note=self.page_map.title, foot=self.page_map.foot)
-        self._pane("events-pane").name_it("Event log", foot=self.events.foot)
-
-    def _pane(self, name: str) -> Pane:
-        return self.query_one(f"#{name}", Pane)
+        self.pane("backup-pane").name_it(title, note=target or (job.subject if job is not None else ""))
+        self.pane("map-pane").name_it("Page map", note=self.page_map.title, foot=self.page_map.foot)
+        self.pane("events-pane").name_it("Event log", foot=self.events.foot)
 
     # What has the focus.
 
     @property
-    def pane(self) -> str:
+    def place(self) -> str:
         """Id of the pane that has the focus, or had it last."""
-        focused = self.focused
-        if focused is not None:
-            for ancestor in focused.ancestors_with_self:
-                if isinstance(ancestor, Pane) and ancestor.id:
-                    self._last_pane = ancestor.id
-                    break
+        pane = super().focused_pane()
+        if pane is not None and pane.id:
+            self._last_pane = pane.id
         return self._last_pane
 
     @property
@@ -174,30 +143,30 @@ class MainScreen(ActionScreen):
     def choice(self) -> Choice:
         """Return what has the focus."""
         made = Choice(instance=self.instance, folder=self.control.target)
-        pane = self.pane
-        if pane == "instances-pane" and self.instances.chosen is not None:
+        place = self.place
+        if place == "instances-pane" and self.instances.chosen is not None:
             made.database = self.instances.chosen.database
-        elif pane == "sets-pane" and self.sets.chosen is not None:
+        elif place == "sets-pane" and self.sets.chosen is not None:
             made.backup_set = self.sets.chosen.entry
-        elif pane == "events-pane":
+        elif place == "events-pane":
             made.event = self.events.chosen
-        elif pane == "map-pane":
+        elif place == "map-pane":
             made.extra = self.page_map.sections()
         return made
 
     def scopes(self) -> tuple[Scope, ...]:
         """Return what actions make sense here."""
-        job = (Scope.JOB,) if self.board.running else ()
-        walk = () if self.control.walk is None else (Scope.WALK,)
-        database = self.database if self.pane == PANES[0] else None
+        database = self.database if self.place == PANES[0] else None
         bad = (Scope.DAMAGED,) if database is not None and self.control.damage.pages(database.path) else ()
-        return (*walk, *job, *bad, *_SCOPES.get(self.pane, ()))
+        view = self.instance if self.place != "events-pane" else None
+        up = (Scope.RUNNING,) if view is not None and self.control.is_running(view.key) else ()
+        return (*self.always(), *bad, *up, *_SCOPES.get(self.place, ()))
 
     def action_title(self, action: Action) -> str:
         """Return what the footer calls an action."""
         if action.id == "start_stop" and self.instance is not None:
             return "Stop" if self.control.is_running(self.instance.key) else "Start"
-        return action.title
+        return super().action_title(action)
 
     def reason(self, action: Action) -> str:
         """Return why an action cannot be run now, or nothing."""
@@ -222,7 +191,7 @@ class MainScreen(ActionScreen):
     def _show_details(self) -> None:
         heading, sections, view = self.details_of(self.choice())
         self.details.show(heading, sections, view.logs if view is not None else None)
-        self._pane("details-pane").name_it("Details", note=words.safe(heading))
+        self.pane("details-pane").name_it("Details", note=words.safe(heading))
 
     def on_row_list_moved(self, event: RowList.Moved) -> None:
         """Show the details of the row."""
@@ -231,7 +200,7 @@ class MainScreen(ActionScreen):
 
     def on_page_map_moved(self) -> None:
         """Show what the pages under the cursor are."""
-        if self.pane == "map-pane":
+        if self.place == "map-pane":
             self._show_details()
 
     def on_descendant_focus(self) -> None:
@@ -247,21 +216,16 @@ class MainScreen(ActionScreen):
 
     def focus_pane(self, name: str) -> None:
         """Go to a pane."""
-        if self.maximized is not None:
-            self.minimize()
-        self._pane(name).body.focus()
+        self.give_back()
+        self.pane(name).body.focus()
 
     def open_filter(self) -> bool:
         """Open the filter of the focused pane; the event log's where that has none."""
-        return self._pane(self.pane).open_filter() or self._pane("events-pane").open_filter()
+        return self.pane(self.place).open_filter() or self.pane("events-pane").open_filter()
 
-    def toggle_maximised(self) -> None:
-        """Give the screen to the focused pane, or give it back."""
-        if self.maximized is not None:
-            self.minimize()
-        else:
-            pane = self._pane(self.pane)
-            self.maximize(pane, container=False)
+    def focused_pane(self) -> Pane | None:
+        """Return the pane that has the focus, or had it last."""
+        return self.pane(self.place)
 
 
 def _sets_foot(folder: object) -> str:

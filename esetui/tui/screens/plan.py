@@ -18,7 +18,8 @@ from engine.errors import EseError
 from engine.files.readonly import ReadOnlyFileSystem
 from engine.recovery.plan import plan_recovery
 from engine.recovery.stop import Lose
-from esetui.actions import BY_ID, Action, Scope, command_line
+from esetui.action import Action, Scope
+from esetui.actions import BY_ID, command_line
 from esetui.tui import words
 from esetui.tui.model import Field, PlanView, Section, Tone
 from esetui.tui.recovery.jobs import recover_command, recover_job
@@ -47,6 +48,7 @@ _ON_PLAN = frozenset(("recover", "recover_in_place", "browse", "accept_loss"))
 class PlanScreen(WorkScreen):
     """The plan of one instance."""
 
+    scope: ClassVar[Scope] = Scope.PLAN
     places: ClassVar[frozenset[Scope]] = frozenset((Scope.PLAN, Scope.JOB))
     AUTO_FOCUS = "#recover"
 
@@ -201,15 +203,8 @@ class PlanScreen(WorkScreen):
 
     # Actions.
 
-    def scopes(self) -> tuple[Scope, ...]:
-        """Return what has the focus."""
-        job = (Scope.JOB,) if self.board.running else ()
-        return (*job, Scope.PLAN)
-
     def reason(self, action: Action) -> str:
         """Return why an action cannot be run now, or nothing."""
-        if action.id == "cancel_job":
-            return "" if self.board.running else "nothing is running"
         if action.id not in _ON_PLAN:
             return ""
         return self._busy() or self._unfit(action)

@@ -18,10 +18,6 @@ def reason_for(name: str, main: MainScreen) -> str:
     return "" if rule is None else rule(name, main)
 
 
-def _job(_: str, main: MainScreen) -> str:
-    return "" if main.board.running else "nothing is running"
-
-
 def _instance(name: str, main: MainScreen) -> str:
     view = main.instance
     if view is None:
@@ -37,10 +33,6 @@ def _activity(_: str, main: MainScreen) -> str:
     if view is None:
         return "no instance is chosen"
     return "" if main.control.is_running(view.key) else "the instance is not running; s starts it"
-
-
-def _walk(_: str, main: MainScreen) -> str:
-    return "only in the demonstration: esetui demo" if main.control.walk is None else ""
 
 
 def _database(name: str, main: MainScreen) -> str:
@@ -73,13 +65,11 @@ def _events(_: str, main: MainScreen) -> str:
 
 
 _RULES: Final[Mapping[str, Callable[[str, MainScreen], str]]] = {
-    "cancel_job": _job,
     **dict.fromkeys(
         (*_RECOVERY, "backup_full", "backup_atomic", "backup_incremental", "truncate", "start_stop", "logs"), _instance
     ),
     **dict.fromkeys(("browse", "check", "repair_pages"), _database),
     "activity": _activity,
-    "walk": _walk,
     "verify": _verify,
     "restore": _restore,
     "drill": _drill,

@@ -15,7 +15,8 @@ from textual.content import Content
 from textual.widgets import Button, Input, Static
 
 from engine.files.readonly import ReadOnlyFileSystem
-from esetui.actions import BY_ID, Action, Scope
+from esetui.action import Action, Scope
+from esetui.actions import BY_ID
 from esetui.tui import words
 from esetui.tui.model import Field, PlanView, Tone
 from esetui.tui.recovery.restore_jobs import restore_job
@@ -72,6 +73,7 @@ class Summary(FieldLines):
 class RestoreScreen(WorkScreen):
     """A restore; `view` is the instance whose live logs are offered, `chosen` the set to begin with."""
 
+    scope: ClassVar[Scope] = Scope.RESTORE
     places: ClassVar[frozenset[Scope]] = frozenset((Scope.RESTORE, Scope.JOB))
     AUTO_FOCUS = "#sets"
 
@@ -241,15 +243,8 @@ class RestoreScreen(WorkScreen):
 
     # Actions.
 
-    def scopes(self) -> tuple[Scope, ...]:
-        """Return what has the focus."""
-        job = (Scope.JOB,) if self.board.running else ()
-        return (*job, Scope.RESTORE)
-
     def reason(self, action: Action) -> str:
         """Return why an action cannot be run now, or nothing."""
-        if action.id == "cancel_job":
-            return "" if self.board.running else "nothing is running"
         if action.id not in {"restore", "drill"}:
             return ""
         job = self.job

@@ -16,7 +16,7 @@ from esetui.tui.model import Field, Tone
 from esetui.tui.rows import Part, wrap
 from esetui.tui.screens.dialogs import Dialog
 from esetui.tui.widgets.details import FieldLines
-from esetui.tui.widgets.rowlist import RowList
+from esetui.tui.widgets.readlist import ReadList
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +30,7 @@ _BYTES_A_LINE: Final = 16
 _SIZES_SHOWN: Final = 6
 
 
-class ValueLines(RowList):
+class ValueLines(ReadList):
     """The lines of a value."""
 
     def __init__(self) -> None:
@@ -65,22 +65,6 @@ class ValueLines(RowList):
         if closer is None:
             return 0
         return -(-len(closer.data or b"") // _BYTES_A_LINE) if self._hex else len(self._text)
-
-    def selectable(self, index: int) -> bool:  # noqa: ARG002 - lines are read, not chosen
-        """No line can be chosen."""
-        return False
-
-    def action_move(self, by: int) -> None:
-        """Scroll by a line."""
-        self.scroll_relative(y=by, animate=False)
-
-    def action_page(self, by: int) -> None:
-        """Scroll by a screenful."""
-        self.scroll_relative(y=by * max(1, self.size.height - 1), animate=False)
-
-    def action_edge(self, by: int) -> None:
-        """Scroll to an end."""
-        self.scroll_to(y=0 if by < 0 else self.max_scroll_y, animate=False)
 
     def lesson(self) -> str:
         """Say why there is nothing."""

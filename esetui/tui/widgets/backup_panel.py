@@ -28,11 +28,20 @@ CHART_FROM = 12
 
 _LESSON = (
     "Nothing is running.",
-    "b full backup   i incremental   a atomic   v verify",
+    "   ".join(each.replace(" ", "\u00a0") for each in ("b full backup", "i incremental", "a atomic", "v verify")),
     "Progress, checksums and the transfer rate will be shown here.",
 )
 _WITHOUT_BYTES = frozenset(
-    (JobKind.START, JobKind.STOP, JobKind.TRUNCATE, JobKind.REPLAY, JobKind.RECOVER, JobKind.RESTORE, JobKind.EXPORT)
+    (
+        JobKind.START,
+        JobKind.STOP,
+        JobKind.CUT_OFF,
+        JobKind.TRUNCATE,
+        JobKind.REPLAY,
+        JobKind.RECOVER,
+        JobKind.RESTORE,
+        JobKind.EXPORT,
+    )
 )
 _OUTCOME = {
     JobState.DONE: ("done", "good strong"),
@@ -96,8 +105,8 @@ def _head(job: JobSnapshot, width: int) -> list[Sequence[Part]]:
     shot = job.monitor
     if job.running:
         doing = "cancelling …" if job.cancelling else now_text(job)
-        percent = f"{int(shot.fraction * 100)} %" if shot.bytes_total else ""
-        left = f"{words.duration(shot.remaining)} left" if shot.remaining is not None else ""
+        percent = "" if job.percent is None else f"{job.percent} %"
+        left = f"{words.duration(shot.remaining)} left" if percent and shot.remaining is not None else ""
         return [(Part(doing, "strong", flex=True), Part(percent, width=5, right=True), Part(left, "muted", drop=1))]
     word, style = _OUTCOME[job.state]
     if job.state is JobState.DONE and shot.pages_bad:
@@ -125,11 +134,13 @@ def now_text(job: JobSnapshot) -> str:
 
 
 def page_parts(job: JobSnapshot) -> Sequence[Part]:
-    """Return pages verified, corrected and bad; a word each, and colour only when there is something to see."""
+    """Return pages (segments, where there are only logs) verified, corrected and bad, coloured when there are any."""
     shot = job.monitor
+    logs = bool(shot.segments_verified) and not shot.pages_verified
+    good = shot.segments_verified if logs else shot.pages_verified
     return (
-        Part("pages", "muted"),
-        Part(f"{words.count(shot.pages_verified)} ok", "good" if shot.pages_verified else "muted"),
+        Part("log segments" if logs else "pages", "muted"),
+        Part(f"{words.count(good)} ok", "good" if good else "muted"),
         Part(""),
         Part(f"{words.count(shot.pages_corrected)} corrected", "warn strong" if shot.pages_corrected else "muted"),
         Part(""),

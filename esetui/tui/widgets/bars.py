@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.cells import cell_len
 from textual.message import Message
 
-from esetui.actions import show_key
+from esetui.action import show_key
 from esetui.tui import words
 from esetui.tui.model import EMPTY, Overview, State, utc_now, worst_state
 from esetui.tui.rows import Part
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from textual import events
 
-    from esetui.actions import Action
+    from esetui.action import Action
     from esetui.jobs import BoardSnapshot
 
 
@@ -72,7 +72,7 @@ class TitleBar(Lines):
         if job.running:
             if job.cancelling:
                 return (f"{job.kind.value} cancelling", "warn")
-            share = f" {int(job.monitor.fraction * 100)} %" if job.monitor.bytes_total else " …"
+            share = " …" if job.percent is None else f" {job.percent} %"
             return (job.kind.value + share, "accent strong")
         if job.error is not None:
             return (f"{job.kind.value} FAILED", "bad strong")

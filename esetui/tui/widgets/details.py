@@ -9,7 +9,7 @@ from esetui.tui.model import EventRow, Field, Level, Section, Tone
 from esetui.tui.rows import Part, wrap
 from esetui.tui.widgets.drawn import Lines
 from esetui.tui.widgets.log_strip import strip_rows
-from esetui.tui.widgets.rowlist import RowList
+from esetui.tui.widgets.readlist import ReadList
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +27,7 @@ _TONES = {
 }
 
 
-class Details(RowList):
+class Details(ReadList):
     """Sections of labelled values, wrapped to the width."""
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - textual's name
@@ -79,22 +79,6 @@ class Details(RowList):
     def parts(self, index: int) -> Sequence[Part]:
         """Return the parts of a line."""
         return self._lines[index]
-
-    def selectable(self, index: int) -> bool:  # noqa: ARG002 - lines are read, not chosen
-        """No line can be chosen."""
-        return False
-
-    def action_move(self, by: int) -> None:
-        """Scroll by a line."""
-        self.scroll_relative(y=by, animate=False)
-
-    def action_page(self, by: int) -> None:
-        """Scroll by a screenful."""
-        self.scroll_relative(y=by * max(1, self.size.height - 1), animate=False)
-
-    def action_edge(self, by: int) -> None:
-        """Scroll to an end."""
-        self.scroll_to(y=0 if by < 0 else self.max_scroll_y, animate=False)
 
     def lesson(self) -> str:
         """Say what will be here."""

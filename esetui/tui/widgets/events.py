@@ -88,6 +88,9 @@ class Events(RowList):
         if self.paused:
             behind = self.feed.version - self._seen
             said.append(f"PAUSED, {words.count(behind)} new" if behind else "PAUSED")
+        below = len(self._rows) - 1 - self.cursor
+        if below > 0 and not self._follow:
+            said.append(f"{words.count(below)} newer below")
         if self._filter:
             said.append(f"{words.count(len(self._rows))} of {words.count(total)} fit “{self._filter.text}”")
         elif total:

@@ -2,7 +2,7 @@
 
 ▾ dhcp                running
   dhcp.mdb    41.0 MiB  clean
-  logs 1A–1F    checkpoint −2
+  logs 1A–1F    checkpoint 1D
   full 6 h ago       verified
   inc  20 min ago never verified
 """
@@ -178,7 +178,7 @@ class Instances(RowList):
                 indent,
                 Part(database.name, flex=True, path=True),
                 Part(words.size(database.size) if database.size else "-", width=8, right=True),
-                Part(word, STATE_STYLE[database.state], width=self._state_width),
+                Part(word, STATE_STYLE[database.state], width=self._state_width, right=True),
             )
         if row.kind == "finding":
             return (indent, Part(self.glyphs.warn, "warn"), Part(row.text, "warn", flex=True))
@@ -188,14 +188,15 @@ class Instances(RowList):
         return (indent, *self._mark(row.kind, backup, wide=wide))
 
     def _logs(self, instance: InstanceView, *, wide: bool) -> Sequence[Part]:
-        logs, depth = instance.logs, instance.depth
+        logs = instance.logs
         if not logs.high:
             return (Part("logs", "muted", width=4), Part("none", "warn", flex=True))
         missing = f", {len(logs.missing)} missing" if logs.missing else ""
         span = words.generations(logs.low, logs.high) + missing
         if wide:
             span += f" ({words.plural(logs.present, 'file')})"
-        far = "no checkpoint" if depth is None else "checkpoint here" if not depth else f"checkpoint −{depth}"
+        place = words.generation(logs.checkpoint) if logs.checkpoint < logs.high else "here"
+        far = f"checkpoint {place}" if logs.checkpoint else "no checkpoint"
         return (
             Part("logs", "muted", width=4),
             Part(span, "warn" if missing else "plain", flex=True),

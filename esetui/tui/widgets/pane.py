@@ -10,6 +10,8 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Input
 
+from esetui.action import show_key
+from esetui.actions import BY_ID
 from esetui.tui.words import crop, crop_middle, safe
 
 if TYPE_CHECKING:
@@ -93,7 +95,14 @@ class Pane(Vertical):
             title = f"{title} {crop_middle(note, left)}"
         # Content, not a string: titles hold paths, and a path is never markup.
         self.border_title = Content(title)
-        self.border_subtitle = Content(crop(safe(self._foot), room))
+        self.border_subtitle = Content(crop(safe(self._said_below()), room))
+
+    def _said_below(self) -> str:
+        """Return the foot; alone on the screen, without the line of keys, it also says the way back."""
+        if self.screen.maximized is not self:
+            return self._foot
+        way = f"{show_key(BY_ID['maximise'].key)} or esc: the other panes"
+        return f"{way}   {self._foot}" if self._foot else way
 
     def open_filter(self) -> bool:
         """Show the filter line and go there; False when this pane has none."""
