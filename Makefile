@@ -4,7 +4,7 @@
 #   make test         all checks and tests; what continuous integration runs
 #   make bench        the measurements of the README
 #   make fuzz         the parsers against made-up and mutated files, FUZZ_EXAMPLES of each
-#   make crash        fail every I/O operation in turn, and cut the power at every one
+#   make crash        fail every I/O operation in turn, cut the power at every one, and many lives against the model
 #   make soak         a quarter of an hour of mixed load with backups, SOAK_ARGS="--minutes 5" for less
 #   make screenshots  the pictures of the README, from the real console
 #
@@ -67,7 +67,7 @@ fuzz: $(READY_DEV)
 
 crash: $(READY_DEV)
 	CRASH_ALL=1 $(PY) -m pytest -n $(WORKERS) -o timeout=7200 tests/faults tests/store/test_crash_store.py \
-	  tests/instance/test_create_database.py $(PYTEST_ARGS)
+	  tests/store/test_whole_life.py tests/instance/test_create_database.py $(PYTEST_ARGS)
 
 soak: $(READY_DEV)
 	$(PY) benchmarks/soak.py $(SOAK_ARGS)
