@@ -1,4 +1,7 @@
-"""Restoring a set as a whole piece of work, with an instance that is made for it from what the set says of itself."""
+"""Restoring a set as a whole piece of work, with an instance that is made for it from what the set says of itself.
+
+A restore writes on in the log of the folder it is given: `continued_log` says beforehand whether there is one.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,10 @@ from typing import TYPE_CHECKING
 from engine.backup.sets import read_backup_set
 from engine.env import Environment
 from engine.errors import Err, EseError
+from engine.files.base import FileKind
 from engine.instance.core import Instance
 from engine.log.reader import LogFile
+from engine.log.stream import LogStream
 from engine.params import Param
 
 if TYPE_CHECKING:
@@ -17,6 +22,7 @@ if TYPE_CHECKING:
 
     from engine.backup.sets import BackupSet
     from engine.events import Event
+    from engine.files.base import FileSystem
     from engine.monitor import Monitor
     from engine.recovery.stop import StopPoint
     from engine.restore.result import RestoreResult
@@ -53,6 +59,18 @@ def restore_set(  # noqa: PLR0913 - what a restore can be told
         return instance.restore(found.path, to, progress=progress, monitor=monitor, stop_at=stop)
     finally:
         instance.abandon()
+
+
+def continued_log(found: BackupSet, folder: StrPath, *, fs: FileSystem) -> LogStream | None:
+    """Return the log stream in a folder that a restore of the set would replay and then write on in; None without one.
+
+    It ends as the restored databases leave it.  Other databases that this log has open are not part of that: what they
+    lack is behind its new end, and they cannot be recovered from it any more.
+    """
+    place = fs.stat(os.fspath(folder))
+    if found.names is None or place is None or place.kind is not FileKind.DIRECTORY:
+        return None
+    return LogStream.find(fs, os.fspath(folder), found.names.base)
 
 
 def instance_for(found: BackupSet, log_folder: str, *, create_path: bool, env: Environment) -> Instance:

@@ -103,7 +103,8 @@ def _instance(key: str, found: FoundInstance, sets: Sequence[BackupSet], *, runn
     state = State.RUNNING if running else _STATES[found.state]
     # A copy that a backup is making right now carries the signatures of its origin, but is no database of it.
     own = [each for each in found.databases if each.header is None or not each.header.is_backup_copy]
-    databases = tuple(_database(each, running=running) for each in own)
+    locked = found.state is FoundState.LOCKED
+    databases = tuple(_database(each, running=running, locked=locked) for each in own)
     headers = [each.header for each in own if each.header is not None]
     full = _mark([each.bkinfo_full_prev for each in headers], sets, found.signature, full=True)
     incremental = _mark([each.bkinfo_inc_prev for each in headers], sets, found.signature, full=False)
@@ -125,9 +126,13 @@ def _instance(key: str, found: FoundInstance, sets: Sequence[BackupSet], *, runn
     )
 
 
-def _database(found: FoundDatabase, *, running: bool) -> DatabaseView:
-    ours = running and found.state in {FoundState.DIRTY, FoundState.CLEAN, FoundState.LOCKED}
-    state = State.RUNNING if ours else _STATES[found.state]
+def _database(found: FoundDatabase, *, running: bool, locked: bool) -> DatabaseView:
+    state = _STATES[found.state]
+    if running and found.state in {FoundState.DIRTY, FoundState.CLEAN, FoundState.LOCKED}:
+        state = State.RUNNING
+    elif locked and found.state is FoundState.DIRTY:
+        # Its header says so while somebody is at work on it; whether it needs recovery shows when that has ended.
+        state = State.LOCKED
     header = found.header
     return DatabaseView(
         key=found.path,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -50,6 +51,36 @@ def test_to_the_original_place_through_newer_logs(demo: Demo) -> None:
     assert sorted(Path(line["path"]) for line in done.of("database")) == paths
     assert run("plan", demo.instances[0]).of("recovery_plan")[0]["clean"]
     assert all(database_info(path).clean for path in paths)
+
+
+def test_a_log_that_is_there_is_written_to_only_when_that_is_said(demo: Demo, tmp_path: Path) -> None:
+    assert run("backup", demo.instances[0], demo.backup, "--create-path").code == ExitCode.OK
+    live = Path(demo.instances[0])
+    before = digests(live)
+    aside = ("restore", demo.backup, "--to", tmp_path / "aside", "--logs", live)
+    refused = run(*aside)
+    assert refused.code == ExitCode.USAGE
+    assert f"writes on in the log of {live}" in refused.stderr
+    assert "replaces" not in refused.stderr
+    assert "--yes" in refused.stderr
+    assert digests(live) == before
+    assert not (tmp_path / "aside").exists()
+    done = run(*aside, "--yes")
+    assert done.code == ExitCode.OK
+    assert done.end["replayed"]["last"] > done.end["from_set"]["last"]
+    assert digests(live) != before
+    # The same where the logs are those of the folder that the databases go to.
+    (tmp_path / "own").mkdir()
+    for log in live.glob("*.log"):
+        shutil.copy(log, tmp_path / "own")
+    assert run("restore", demo.backup, "--to", tmp_path / "own").code == ExitCode.USAGE
+    assert [path.name for path in (tmp_path / "own").glob("*.mdb*")] == []
+    assert run("restore", demo.backup, "--to", tmp_path / "own", "--yes").code == ExitCode.OK
+    # A log of another base name there is none of the restore's business.
+    (tmp_path / "other").mkdir()
+    for log in Path(demo.instances[1]).glob("*.log"):
+        shutil.copy(log, tmp_path / "other")
+    assert run("restore", demo.backup, "--to", tmp_path / "other").code == ExitCode.OK
 
 
 def test_what_is_refused(demo: Demo, tmp_path: Path) -> None:

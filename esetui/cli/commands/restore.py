@@ -10,7 +10,7 @@ import click
 from engine.backup.sets import Verdict, read_backup_set
 from engine.errors import EseError
 from engine.files.real import RealFileSystem
-from engine.instance.restore_set import restore_set
+from engine.instance.restore_set import continued_log, restore_set
 from engine.log.paths import join
 from engine.monitor import Monitor
 from esetui.cli.describe.fields import range_text
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 @click.argument("source", metavar="SET", type=PATH)
 @click.option("--to", type=PATH, help="Folder for the databases; without it they go to where the logs say they were.")
 @click.option("--logs", type=PATH, help="Folder of the live logs, which are replayed too; by default that of --to.")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask before databases are replaced.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask before databases are replaced or a log is written on in.")
 @stoppable
 @common
 def command(
@@ -43,6 +43,7 @@ def command(
 
     Each database is copied, brought to the newest moment that the logs reach or to the stop point, and only then put
     in its place.  The set is not changed; live logs behind a stop point are put away in a folder beside the others.
+    Where databases are replaced, or there is a log that the restore would write on in, --yes or an answer is wanted.
     """
     if to is None and logs is None:
         raise click.UsageError("say --to, the folder for the databases, or --logs to restore them to where they were")
@@ -50,12 +51,11 @@ def command(
     found = read_backup_set(source, fs=fs)
     out.record("job_started", command="restore", set=found.path, to=to, logs=logs or to)
     write_set(out, found)
-    replaced = [path for path in _targets(fs, found, to) if fs.stat(path) is not None]
-    if (replaced or to is None) and not yes:
-        what = ", ".join(replaced) or "the databases at their original places"
+    changed = _changed(fs, found, to, logs)
+    if changed and not yes:
         if not is_terminal(sys.stdin):
-            raise click.UsageError(f"this replaces {what}; say --yes when nobody can be asked")
-        click.confirm(f"Replace {what}?", abort=True, err=True)
+            raise click.UsageError(f"this {changed}; say --yes when nobody can be asked")
+        click.confirm(f"This {changed}. Go on?", abort=True, err=True)
 
     done = _restore(out, source, to, logs, stop)
     if not isinstance(done, EseError):
@@ -82,8 +82,19 @@ def _restore(
     return failed
 
 
-def _targets(fs: RealFileSystem, found: BackupSet, to: str | None) -> list[str]:
-    return [] if to is None else [join(fs.absolute(to), each.name) for each in found.databases]
+def _changed(fs: RealFileSystem, found: BackupSet, to: str | None, logs: str | None) -> str:
+    """Return what is there already and would not be the same afterwards, as the end of a sentence; or nothing."""
+    said = []
+    if to is None:
+        said.append("replaces the databases at their original places")
+    else:
+        places = [join(fs.absolute(to), each.name) for each in found.databases]
+        replaced = [path for path in places if fs.stat(path) is not None]
+        said += [f"replaces {', '.join(replaced)}"] if replaced else []
+    folder = fs.absolute(logs or to or "")
+    if continued_log(found, folder, fs=fs) is not None:
+        said.append(f"writes on in the log of {folder}, and only what is restored here goes on with it")
+    return " and ".join(said)
 
 
 def write_set(out: Output, found: BackupSet) -> None:

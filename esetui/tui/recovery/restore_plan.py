@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from engine.backup.sets import Verdict, read_backup_set
 from engine.errors import EseError
 from engine.files.base import FileKind
+from engine.instance.restore_set import continued_log
 from engine.log.paths import join
 from engine.log.reader import LogFile
 from engine.log.stream import LogStream
@@ -53,6 +54,8 @@ class RestorePlan:
     replaced: tuple[str, ...] = ()
     """Files that are there already and would be replaced."""
     problem: str = ""
+    goes_on: bool = False
+    """Whether there is a log that the restore would write on in."""
 
     @property
     def strip(self) -> LogStrip:
@@ -79,6 +82,7 @@ def plan_restore(fs: FileSystem, set_path: str, to: str, logs: str) -> RestorePl
     try:
         found = read_backup_set(set_path, fs=fs)
         points = _points(fs, found, logs or to)
+        continued = continued_log(found, logs or to, fs=fs) if logs or to else None
     except EseError as error:
         return RestorePlan(set_path, problem=error.message)
     names = [each.name for each in found.databases]
@@ -93,14 +97,15 @@ def plan_restore(fs: FileSystem, set_path: str, to: str, logs: str) -> RestorePl
             lines.append(Field("replaced", "nothing", Tone.MUTED))
     else:
         lines.append(Field("replaced", f"{what} at their original places", Tone.WARN))
-    if logs:
-        lines.append(Field("written", f"{logs}: the log there is ended by this restore", Tone.WARN))
+    goes_on = continued is not None
+    if goes_on:
+        lines.append(Field("written", f"{logs or to}: the log there is ended by this restore", Tone.WARN))
     problem = ""
     if found.verdict is not Verdict.COMPLETE:
         problem = f"the set is {found.verdict.value}: {found.reason}"
     elif not to and not logs:
         problem = "say where the databases go, or where the live logs are"
-    return RestorePlan(found.path, points, tuple(lines), replaced, problem)
+    return RestorePlan(found.path, points, tuple(lines), replaced, problem, goes_on=goes_on)
 
 
 def _points(fs: FileSystem, found: BackupSet, folder: str) -> tuple[Point, ...]:

@@ -98,8 +98,15 @@ class PlanDialog(Dialog):
     """Title, an optional line to type in, the plan, the command, and two buttons.
 
     `load(text)` works out the plan for what was typed; `command(text)` gives the command line.  The dialog ends with
-    what was typed, or with None.
+    what was typed, or with None.  The plan takes no focus: up, down and the page keys scroll it from anywhere.
     """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up", "scroll(-1)", "Up", show=False),
+        Binding("down", "scroll(1)", "Down", show=False),
+        Binding("pageup", "scroll(-8)", "Page up", show=False),
+        Binding("pagedown", "scroll(8)", "Page down", show=False),
+    ]
 
     def __init__(
         self,
@@ -129,7 +136,7 @@ class PlanDialog(Dialog):
         """Lay the dialog out."""
         with Vertical(classes="dialog") as box:
             box.border_title = Content(words.safe(self._title))
-            box.border_subtitle = Content("esc back   y copy command")
+            box.border_subtitle = Content("esc back")
             if self._label:
                 with Horizontal(classes="line"):
                     yield Static(self._label, classes="label")
@@ -146,6 +153,19 @@ class PlanDialog(Dialog):
                 yield Button(
                     self._go, id="go", variant="error" if self._danger else "primary", compact=True, disabled=True
                 )
+
+    def action_scroll(self, lines: int) -> None:
+        """Scroll the plan."""
+        self.query_one(".plan").scroll_relative(y=lines, animate=False)
+
+    def _say_below(self) -> None:
+        """Name the keys, those that scroll where there is more of the plan than fits."""
+        keys = ["esc back"]
+        if self.query_one(".plan").max_scroll_y > 0:
+            keys.insert(0, "up down scroll")
+        if self._command(self.typed):
+            keys.append("y copy command")
+        self.query_one(".dialog").border_subtitle = Content("   ".join(keys))
 
     def on_mount(self) -> None:
         """Work out the plan, and go where a person types or decides."""
@@ -165,7 +185,8 @@ class PlanDialog(Dialog):
     def _reload(self) -> None:
         self._asked += 1
         asked, typed = self._asked, self.typed
-        self.query_one("#command", Static).update(Content(f"$ {words.safe(self._command(typed))}"))
+        line = self._command(typed)
+        self.query_one("#command", Static).update(Content(f"$ {words.safe(line)}" if line else ""))
         self.query_one("#go", Button).disabled = True
         if self._label and not typed:
             self.plan.show(PlanView(problem=f"{self._label} is empty"))
@@ -181,6 +202,7 @@ class PlanDialog(Dialog):
     def _loaded(self, asked: int, plan: PlanView) -> None:
         if asked == self._asked and self.is_attached:
             self.plan.show(plan)
+            self.call_after_refresh(self._say_below)
             self._allow()
             if not self._label and not self._must_type:
                 self.query_one("#cancel" if plan.problem else "#go", Button).focus()
@@ -214,7 +236,11 @@ class PlanDialog(Dialog):
 
     def action_copy(self) -> None:
         """Copy the command line."""
-        self.app.copy_to_clipboard(self._command(self.typed))
+        line = self._command(self.typed)
+        if not line:
+            self.app.notify("There is no command for this.", severity="warning", timeout=3)
+            return
+        self.app.copy_to_clipboard(line)
         self.app.notify("Command copied.", timeout=2)
 
 

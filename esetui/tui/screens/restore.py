@@ -283,7 +283,7 @@ class RestoreScreen(WorkScreen):
         if plan is None:
             return
         to = self.control.fs.absolute(self.to) if self.to else ""
-        if not plan.replaced and to and not self.logs:
+        if not plan.replaced and to and not plan.goes_on:
             self._begin(plan)
             return
         name = to.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1] if to else "original"
