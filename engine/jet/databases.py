@@ -7,7 +7,7 @@ from typing import Final
 
 from engine.errors import Err, EseError
 from engine.jet.handles import HANDLES, bits, narrow, wide
-from engine.jet.opened import OpenDatabase, allowed, database, returns_error, returns_pair
+from engine.jet.opened import OpenDatabase, OpenTable, allowed, database, returns_error, returns_pair
 
 _READ_ONLY: Final = 0x1
 _EXCLUSIVE: Final = 0x2
@@ -68,8 +68,13 @@ JetOpenDatabase = JetOpenDatabaseW
 
 @returns_error
 def JetCloseDatabase(sesid: int, dbid: int, grbit: int = 0) -> int:
-    """Let go of a database; it stays attached, and the tables opened in it stay open."""
+    """Let go of a database; it stays attached.  With the last of a session's handles its tables are closed too."""
     allowed(grbit, 0)
-    database(sesid, dbid).database.close()
+    closed = database(sesid, dbid).database
+    closed.close()
     HANDLES.forget_opened(dbid)
+    if all(each.database.dbid != closed.dbid for each in HANDLES.all_opened(sesid, OpenDatabase).values()):
+        for number, opened in HANDLES.all_opened(sesid, OpenTable).items():
+            if opened.dbid == closed.dbid:
+                HANDLES.forget_opened(number)
     return 0

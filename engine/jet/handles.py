@@ -159,6 +159,12 @@ class Handles:
                 raise EseError.from_code(Err.SesidTableIdMismatch, f"{number!r}")
             return thing
 
+    def all_opened(self, sesid: int, kind: type[_Kind]) -> dict[int, _Kind]:
+        """Return what a session has opened of one kind, by number."""
+        with self._lock:
+            mine = {number: thing for number, (owner, thing) in self._opened.items() if owner == sesid}
+        return {number: thing for number, thing in mine.items() if isinstance(thing, kind)}
+
     def forget_opened(self, number: int) -> None:
         """Drop a database or table."""
         with self._lock:

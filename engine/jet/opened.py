@@ -7,15 +7,17 @@ Source: jet-api reference 2.4, 4.1.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import wraps
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from engine.errors import Err, EseError
+from engine.format.column import FIRST_FIXED, LAST_TAGGED
 from engine.jet.handles import HANDLES, bits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from engine.format.column import ColumnDef
     from engine.jet.prepared import Prepared
@@ -31,12 +33,14 @@ _Value = TypeVar("_Value")
 class MadeKey:
     """A key that is being made: its bytes so far, and how many columns they stand for.
 
-    `complete`: no more may be added, because a limit was set or the key was given as a whole.
+    `complete`: no more may be added, because a limit was set or the key was given as a whole.  `used`: a search or
+    range has used it up; it can still be read.
     """
 
     data: bytes
     columns: int
     complete: bool
+    used: bool = False
 
 
 @dataclass(slots=True)
@@ -73,12 +77,39 @@ class OpenTable:
 
     table: Table
     cursor: Cursor
+    dbid: int
+    """Number of the database in the log."""
     read_only: bool = False
     key: MadeKey | None = None
     range: Range | None = None
     prepared: Prepared | None = None
     parts: list[bytes | None] = field(default_factory=list)
     """Stored forms of the columns that the key stands for."""
+    level: int = 0
+    """Level of the transaction in which it was opened."""
+    moved_at: int = 0
+    """Level in which the cursor was moved; a rollback of that level leaves it before the first row."""
+
+    def moving(self, level: int) -> Cursor:
+        """Return the cursor, which is about to move in a transaction of that level; what was prepared is dropped."""
+        self.prepared = None
+        self.moved_at = level
+        return self.cursor
+
+    def rolled_back(self, level: int) -> bool:
+        """Go back to a level; say whether the table is still open: it is not when it was opened above."""
+        if self.prepared is not None and self.prepared.level > level:
+            self.prepared = None
+        if self.moved_at > level:
+            self.cursor.leave(behind=False)
+        self.moved_at = min(self.moved_at, level)
+        return self.level <= level
+
+    def committed(self, level: int) -> None:
+        """Take what was done above a level as done in it."""
+        self.level, self.moved_at = min(self.level, level), min(self.moved_at, level)
+        if self.prepared is not None:
+            self.prepared.level = min(self.prepared.level, level)
 
     def choose(self, index: str | None) -> None:
         """Change to an index, to the primary order with None; key and range go.  -1404 for an unknown name."""
@@ -86,16 +117,23 @@ class OpenTable:
         self.forget_key()
         self.range = None
 
+    def use_key(self) -> None:
+        """Have the key used up, as a search does whatever it finds."""
+        if self.key is not None:
+            self.key.used = True
+        self.parts = []
+
     def forget_key(self) -> None:
         """Drop the key that was made."""
         self.key = None
         self.parts = []
 
     def column(self, columnid: int) -> ColumnDef:
-        """Return a column by number: -1517 for a number that is none."""
+        """Return a column by number: -1517 for a number that is none, -1507 when there is no such column."""
         found = next((each for each in self.table.columns.values() if each.id == columnid), None)
         if found is None:
-            raise EseError.from_code(Err.BadColumnId, f"{columnid!r} in {self.table.name}")
+            code = Err.ColumnNotFound if FIRST_FIXED <= columnid <= LAST_TAGGED else Err.BadColumnId
+            raise EseError.from_code(code, f"{columnid!r} in {self.table.name}")
         return found
 
     def changing(self) -> None:
@@ -112,6 +150,28 @@ def database(sesid: int, dbid: int) -> OpenDatabase:
 def table(sesid: int, tableid: int) -> OpenTable:
     """Return a table that a session has opened; -1104, -1114, -1310."""
     return HANDLES.opened(sesid, tableid, OpenTable, Err.InvalidTableId)
+
+
+def level_of(sesid: int) -> int:
+    """Return the level of a session's transaction; 0 without one."""
+    return HANDLES.session(sesid).store.level
+
+
+@contextmanager
+def as_one(sesid: int) -> Iterator[None]:
+    """Surround calls that are to be done together or not at all; in a transaction that is at its deepest level too."""
+    session = HANDLES.session(sesid)
+    store = session.store
+    with session.entered():
+        store.begin(inner=bool(store.level))
+    try:
+        yield
+    except BaseException:
+        with session.entered():
+            store.rollback()
+        raise
+    with session.entered():
+        store.commit(lazy=session.lazy_commits)
 
 
 def allowed(grbit: object, most: int) -> int:

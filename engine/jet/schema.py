@@ -1,40 +1,38 @@
-r"""Tables, columns and indexes: made, opened, deleted, described.
+r"""Columns and indexes: defined, added, deleted.
 
 An index key is written as in the C interface: `"+Name\0-Changed\0\0"`.
-Source: jet-api reference 3.3, 4.1.
+Source: jet-api reference 3.3, 3.4, 4.1.
 """
 
 # ruff: noqa: N802, N803, N815 - names of the C interface
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from engine.build.schema import Column, Index
-from engine.errors import Err, EseError
-from engine.format.column import UNICODE, ColumnDef, ColumnFlags, ColumnType, Storage
+from engine.errors import Err, EseError, Wrn
+from engine.format.column import ASCII, MOST_SHORT_BYTES, TYPE_SIZES, ColumnType, Storage
 from engine.format.value import decode_value
-from engine.jet.handles import HANDLES, wide
-from engine.jet.opened import OpenTable, allowed, database, returns_error, returns_pair, table
+from engine.jet.handles import wide
+from engine.jet.opened import allowed, as_one, returns_error, returns_pair, table
 
-_READ_ONLY: Final = 0x4
-_OPEN_HINTS: Final = 0x8 | 0x10 | 0x20 | 0x40 | 0x80 | 0x8000 | 0x1F0000
-"""Updatable, schema changes and hints for the cache: always so here, or of no effect on what is read."""
-
-_FIXED: Final = 0x1
-_TAGGED: Final = 0x2
-_NOT_NULL: Final = 0x4
-_VERSION: Final = 0x8
-_AUTO_INCREMENT: Final = 0x10
-_UPDATABLE: Final = 0x20
-_MULTI_VALUED: Final = 0x400
-_ESCROW: Final = 0x800
-_VARIABLE: Final = 0x40000
-_COMPRESSED: Final = 0x80000
+FIXED: Final = 0x1
+TAGGED: Final = 0x2
+NOT_NULL: Final = 0x4
+VERSION: Final = 0x8
+AUTO_INCREMENT: Final = 0x10
+UPDATABLE: Final = 0x20
+MULTI_VALUED: Final = 0x400
+ESCROW: Final = 0x800
+VARIABLE: Final = 0x40000
+COMPRESSED: Final = 0x80000
 _COLUMN_BITS: Final = (
-    _FIXED | _TAGGED | _NOT_NULL | _VERSION | _AUTO_INCREMENT | _MULTI_VALUED | _ESCROW | _VARIABLE | _COMPRESSED
+    FIXED | TAGGED | NOT_NULL | VERSION | AUTO_INCREMENT | MULTI_VALUED | ESCROW | VARIABLE | COMPRESSED
 )
+_COLUMN_HINTS: Final = UPDATABLE | 0x1000 | 0x2000
+"""What is told of a column, unversioned, and that it may be null: all without effect."""
 
-_INDEX_FIELDS: Final = {
+INDEX_FIELDS: Final = {
     0x1: "unique",
     0x2: "primary",
     0x4: "disallow_null",
@@ -45,13 +43,16 @@ _INDEX_FIELDS: Final = {
     0x10000: "disallow_truncation",
     0x40000: "dotnet_guid",
 }
+_KEY_MOST: Final = 0x8000
 _INDEX_HINTS: Final = 0x80 | 0x200
 """Lazy flush and unversioned: how an index is made, not what it is."""
-_STORAGES: Final = {_FIXED: Storage.FIXED, _VARIABLE: Storage.VARIABLE, _TAGGED: Storage.TAGGED}
+_STORAGES: Final = {FIXED: Storage.FIXED, VARIABLE: Storage.VARIABLE, TAGGED: Storage.TAGGED}
+_MUST_BE_NULL: Final = 0x1
+_MUST_BE_THERE: Final = 0x2
 
 
 class JetColumnDef(NamedTuple):
-    """JET_COLUMNDEF: number (0 in a definition), type, code page, longest value in bytes, and bits."""
+    """JET_COLUMNDEF: number (0 in a definition), type, code page (0: 1252), longest value in bytes, and bits."""
 
     columnid: int
     coltyp: int
@@ -60,67 +61,37 @@ class JetColumnDef(NamedTuple):
     grbit: int = 0
 
 
-# Tables.
+class JetColumnCreate(NamedTuple):
+    """JET_COLUMNCREATE: name, type, longest value in bytes, bits, default, code page (0: 1252)."""
+
+    szColumnName: str
+    coltyp: int
+    cbMax: int = 0
+    grbit: int = 0
+    pvDefault: bytes | None = None
+    cp: int = 0
 
 
-@returns_pair(0)
-def JetCreateTable(sesid: int, dbid: int, szTableName: str, lPages: int = 0, lDensity: int = 0) -> tuple[int, int]:
-    """Make a table without columns and open it; the space it begins with is the engine's choice.
+class JetConditionalColumn(NamedTuple):
+    """JET_CONDITIONALCOLUMN: only rows have an entry in which this column is null (bit 1), or is not (bit 2)."""
 
-    Returns (error, table).
+    szColumnName: str
+    grbit: int
+
+
+class JetIndexCreate(NamedTuple):
+    """JET_INDEXCREATE: name, key, bits, density in percent (0: the engine's choice), longest variable segment (0: any).
+
+    `cbKeyMost` is the longest key, for which bit 0x8000 is needed.
     """
-    del lPages
-    opened = database(sesid, dbid)
-    opened.changing()
-    home = opened.database
-    name = wide(szTableName) or ""
-    made = home.create_table(name, (), density=lDensity) if lDensity else home.create_table(name, ())
-    return 0, HANDLES.add_opened(sesid, OpenTable(made, made.cursor()))
 
-
-@returns_error
-def JetDeleteTable(sesid: int, dbid: int, szTableName: str) -> int:
-    """Delete a table; -1305, -1318, -1304."""
-    opened = database(sesid, dbid)
-    opened.changing()
-    opened.database.delete_table(wide(szTableName) or "")
-    return 0
-
-
-@returns_error
-def JetRenameTable(sesid: int, dbid: int, szName: str, szNameNew: str) -> int:
-    """Give a table another name; -1305, -1303, -1002."""
-    opened = database(sesid, dbid)
-    opened.changing()
-    opened.database.rename_table(wide(szName) or "", wide(szNameNew) or "")
-    return 0
-
-
-@returns_pair(0)
-def JetOpenTable(
-    sesid: int,
-    dbid: int,
-    szTableName: str,
-    pvParameters: bytes | None = None,
-    cbParameters: int = 0,
-    grbit: int = 0,
-) -> tuple[int, int]:
-    """Open a table; the cursor is at its first row.  Returns (error, table); -1305."""
-    del pvParameters, cbParameters
-    options = allowed(grbit, _READ_ONLY | _OPEN_HINTS)
-    home = database(sesid, dbid)
-    found = home.database.table(wide(szTableName) or "")
-    opened = OpenTable(found, found.cursor(), read_only=home.read_only or bool(options & _READ_ONLY))
-    opened.cursor.first()
-    return 0, HANDLES.add_opened(sesid, opened)
-
-
-@returns_error
-def JetCloseTable(sesid: int, tableid: int) -> int:
-    """Let go of a table; what was prepared is dropped."""
-    table(sesid, tableid).table.close()
-    HANDLES.forget_opened(tableid)
-    return 0
+    szIndexName: str
+    szKey: str
+    grbit: int = 0
+    ulDensity: int = 0
+    cbVarSegMac: int = 0
+    rgconditionalcolumn: tuple[JetConditionalColumn, ...] = ()
+    cbKeyMost: int = 0
 
 
 # Columns.
@@ -130,32 +101,47 @@ def JetCloseTable(sesid: int, tableid: int) -> int:
 def JetAddColumn(
     sesid: int, tableid: int, szColumnName: str, pcolumndef: JetColumnDef, pvDefault: bytes | None = None
 ) -> tuple[int, int]:
-    """Add a column.  Returns (error, column); -1508, -1511, -1040, -1510, -1521, -1524."""
+    """Add a column.  Returns (error, column); 1512 when the longest value was cut to 255 bytes.
+
+    -1508, -1511, -1040, -1510, -1521, -1524, -1047 a default of a wrong size, -1063 a code page that is none of 1200
+    and 1252, -1538 a short column that is to be compressed, -900.
+    """
     opened = table(sesid, tableid)
     opened.changing()
-    options = allowed(pcolumndef.grbit, _COLUMN_BITS)
-    kind, code_page = _type_of(pcolumndef.coltyp), pcolumndef.cp or UNICODE
+    name = wide(szColumnName) or ""
+    _, coltyp, code_page, longest, grbit = pcolumndef
+    column, warning = column_of(JetColumnCreate(name, coltyp, longest, grbit, pvDefault, code_page))
+    opened.table.add_column(column)
+    return warning, opened.table.columns[column.name].id
+
+
+def column_of(create: JetColumnCreate) -> tuple[Column, int]:
+    """Return a column as the table takes it, and a warning; errors of JetAddColumn."""
+    options = allowed(create.grbit, _COLUMN_BITS | _COLUMN_HINTS)
+    kind, code_page = _type_of(create.coltyp), create.cp or ASCII
     places = [storage for bit, storage in _STORAGES.items() if options & bit]
     if len(places) > 1:
         raise EseError.from_code(Err.InvalidGrbit, f"{options:#x}")
-    name = wide(szColumnName) or ""
-    opened.table.add_column(
-        Column(
-            name,
-            kind,
-            size=pcolumndef.cbMax,
-            code_page=code_page,
-            storage=places[0] if places else None,
-            default=None if pvDefault is None else decode_value(pvDefault, kind, code_page),
-            not_null=bool(options & _NOT_NULL),
-            auto_increment=bool(options & _AUTO_INCREMENT),
-            multi_valued=bool(options & _MULTI_VALUED),
-            version=bool(options & _VERSION),
-            escrow=bool(options & _ESCROW),
-            compressed=bool(options & _COMPRESSED),
-        )
+    name = wide(create.szColumnName) or ""
+    cut = not kind.is_long and create.cbMax > MOST_SHORT_BYTES and kind not in TYPE_SIZES
+    default = bytes(create.pvDefault or b"")
+    if default and len(default) != TYPE_SIZES.get(kind, len(default)):
+        raise EseError.from_code(Err.InvalidBufferSize, f"a default of {len(default)} bytes for {name}")
+    column = Column(
+        name,
+        kind,
+        size=MOST_SHORT_BYTES if cut else 0 if kind in TYPE_SIZES else create.cbMax,
+        code_page=code_page,
+        storage=places[0] if places else None,
+        default=decode_value(default, kind, code_page) if default else None,
+        not_null=bool(options & NOT_NULL),
+        auto_increment=bool(options & AUTO_INCREMENT),
+        multi_valued=bool(options & MULTI_VALUED),
+        version=bool(options & VERSION),
+        escrow=bool(options & ESCROW),
+        compressed=bool(options & COMPRESSED),
     )
-    return 0, opened.table.columns[name].id
+    return column, Wrn.ColumnMaxTruncated if cut else 0
 
 
 def _type_of(coltyp: int) -> ColumnType:
@@ -174,44 +160,6 @@ def JetDeleteColumn(sesid: int, tableid: int, szColumnName: str) -> int:
     return 0
 
 
-@returns_pair(JetColumnDef(0, 0))
-def JetGetTableColumnInfo(sesid: int, tableid: int, column: str | int) -> tuple[int, JetColumnDef]:
-    """Describe a column, given by name or number.  Returns (error, definition); -1507, -1517."""
-    opened = table(sesid, tableid)
-    if isinstance(column, int):
-        found = opened.column(column)
-    else:
-        named = (wide(column) or "").casefold()
-        columns = opened.table.columns.values()
-        match = next((each for each in columns if each.name.casefold() == named), None)
-        if match is None:
-            raise EseError.from_code(Err.ColumnNotFound, f"{column!r} in {opened.table.name}")
-        found = match
-    return 0, _described(found)
-
-
-_DESCRIBED: Final = {
-    ColumnFlags.NOT_NULL: _NOT_NULL,
-    ColumnFlags.VERSION: _VERSION,
-    ColumnFlags.AUTO_INCREMENT: _AUTO_INCREMENT,
-    ColumnFlags.MULTI_VALUED: _MULTI_VALUED,
-    ColumnFlags.ESCROW_UPDATE: _ESCROW,
-    ColumnFlags.COMPRESSED: _COMPRESSED,
-}
-_SET_BY_ENGINE: Final = ColumnFlags.VERSION | ColumnFlags.AUTO_INCREMENT
-
-
-def _described(column: ColumnDef) -> JetColumnDef:
-    grbit = sum(bit for flag, bit in _DESCRIBED.items() if column.flags & flag)
-    if column.storage is Storage.FIXED:
-        grbit |= _FIXED
-    elif column.storage is Storage.TAGGED:
-        grbit |= _TAGGED
-    if not column.flags & _SET_BY_ENGINE:
-        grbit |= _UPDATABLE
-    return JetColumnDef(column.id, int(column.type), column.code_page, column.size, grbit)
-
-
 # Indexes.
 
 
@@ -219,20 +167,45 @@ def _described(column: ColumnDef) -> JetColumnDef:
 def JetCreateIndex(
     sesid: int, tableid: int, szIndexName: str, grbit: int, szKey: str, cbKey: int = 0, lDensity: int = 0
 ) -> int:
-    """Add an index; -1403, -1402, -1605, -1406, -1507."""
+    """Add an index; -1403, -1402, -1605, -1406, -1507, -900."""
     del cbKey
     opened = table(sesid, tableid)
     opened.changing()
-    options = allowed(grbit, sum(_INDEX_FIELDS) | _INDEX_HINTS)
-    columns = tuple(part for part in (wide(szKey) or "").split("\0") if part)
-    if any(part[0] not in "+-" for part in columns):
-        raise EseError.from_code(Err.IndexInvalidDef, f"{szKey!r}: a column begins with + or -")
-    fields = {name: True for bit, name in _INDEX_FIELDS.items() if options & bit}
-    if lDensity:
-        opened.table.create_index(Index(wide(szIndexName) or "", columns, density=lDensity, **fields))  # type: ignore[arg-type]
-    else:
-        opened.table.create_index(Index(wide(szIndexName) or "", columns, **fields))  # type: ignore[arg-type]
+    opened.table.create_index(index_of(JetIndexCreate(szIndexName, szKey, grbit, lDensity)))
     return 0
+
+
+@returns_error
+def JetCreateIndex2(sesid: int, tableid: int, pindexcreate: tuple[JetIndexCreate, ...]) -> int:
+    """Add indexes, all of them or none; errors of JetCreateIndex."""
+    opened = table(sesid, tableid)
+    opened.changing()
+    with as_one(sesid):
+        for each in pindexcreate:
+            opened.table.create_index(index_of(each))
+    return 0
+
+
+def index_of(create: JetIndexCreate) -> Index:
+    """Return an index as the table takes it; -1406 for a key that is none, -900."""
+    options = allowed(create.grbit, sum(INDEX_FIELDS) | _KEY_MOST | _INDEX_HINTS)
+    key = wide(create.szKey) or ""
+    columns = tuple(part for part in key.split("\0") if part)
+    if key[:1] not in ("+", "-"):
+        raise EseError.from_code(Err.IndexInvalidDef, f"{key!r} does not begin with + or -")
+    fields: dict[str, Any] = {name: True for bit, name in INDEX_FIELDS.items() if options & bit}
+    if create.ulDensity:
+        fields["density"] = create.ulDensity
+    if options & _KEY_MOST:
+        fields["key_most"] = create.cbKeyMost
+    if create.cbVarSegMac:
+        fields["segment_most"] = create.cbVarSegMac
+    for column, grbit in create.rgconditionalcolumn:
+        if grbit not in (_MUST_BE_NULL, _MUST_BE_THERE):
+            raise EseError.from_code(Err.InvalidGrbit, f"condition {grbit:#x} of {column}")
+        rule = "if_null" if grbit == _MUST_BE_NULL else "if_present"
+        fields[rule] = (*fields.get(rule, ()), wide(column) or "")
+    return Index(wide(create.szIndexName) or "", columns, **fields)
 
 
 @returns_error
@@ -246,19 +219,3 @@ def JetDeleteIndex(sesid: int, tableid: int, szIndexName: str) -> int:
         raise EseError.from_code(Err.IndexInUse, f"{name} of {opened.table.name}")
     opened.table.delete_index(name)
     return 0
-
-
-@returns_error
-def JetSetCurrentIndex(sesid: int, tableid: int, szIndexName: str | None) -> int:
-    """Change to an index, to the primary order with None, and go to its first entry; -1404."""
-    opened = table(sesid, tableid)
-    opened.choose(wide(szIndexName))
-    opened.cursor.first()
-    return 0
-
-
-@returns_pair("")
-def JetGetCurrentIndex(sesid: int, tableid: int) -> tuple[int, str]:
-    """Return (error, name of the current index), an empty name for rows that are kept as they come."""
-    index = table(sesid, tableid).cursor.index
-    return 0, "" if index is None else index.name

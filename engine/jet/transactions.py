@@ -7,7 +7,7 @@ from typing import Final
 
 from engine.errors import Err, EseError
 from engine.jet.handles import HANDLES
-from engine.jet.opened import allowed, returns_error
+from engine.jet.opened import OpenTable, allowed, returns_error
 
 _READ_ONLY: Final = 0x1
 _LAZY: Final = 0x1
@@ -44,6 +44,8 @@ def JetCommitTransaction(sesid: int, grbit: int = 0) -> int:
         store = session.store
         if not options & (_WAIT_LAST | _WAIT_ALL):
             store.commit(lazy=bool(options & _LAZY) or session.lazy_commits)
+            for opened in HANDLES.all_opened(sesid, OpenTable).values():
+                opened.committed(store.level)
         elif store.level:
             raise EseError.from_code(Err.InTransaction, f"level {store.level}")
         else:
@@ -53,11 +55,18 @@ def JetCommitTransaction(sesid: int, grbit: int = 0) -> int:
 
 @returns_error
 def JetRollback(sesid: int, grbit: int = 0) -> int:
-    """Take back the innermost level, or with bit 1 all of them; -1054 without a transaction."""
+    """Take back the innermost level, or with bit 1 all of them; -1054 without a transaction.
+
+    Tables that were opened in it are closed, what was prepared in it is dropped, and cursors that were moved in it
+    are before the first row.
+    """
     options = allowed(grbit, _ALL)
     session = HANDLES.session(sesid)
     with session.entered():
         session.store.rollback()
         if options & _ALL and session.store.level:
             session.store.rollback_all()
+        for number, opened in HANDLES.all_opened(sesid, OpenTable).items():
+            if not opened.rolled_back(session.store.level):
+                HANDLES.forget_opened(number)
     return 0

@@ -65,6 +65,12 @@ class Cursor(SeekingCursor):
         """Whether the cursor is at an entry, or where one was."""
         return self._placed
 
+    @property
+    def place(self) -> bytes | None:
+        """Key where the cursor is, also of an entry that was deleted or was looked for in vain; None at an end."""
+        bookmark = self._scan.bookmark if self._placed else None
+        return self._gap if bookmark is None else bookmark[0]
+
     def _entry(self) -> tuple[bytes, bytes]:
         """Return key and data of the current entry: -1603 without one, -1017 when it was deleted."""
         if not self._placed:

@@ -115,6 +115,7 @@ class ChangedRecords:
     def change(self, data: bytes, values: Mapping[int, Any]) -> tuple[bytes, list[int]]:
         """Return a record with new values for the columns at some places, and the long values it no longer names.
 
+        `MISSING` leaves a tagged column to its default.
         -1511 for a column that only the engine changes, -1026 for a record that no page holds, else as
         `RowEncoder.encode`.
         """
@@ -182,6 +183,8 @@ class ChangedRecords:
         if before is not None:
             released += [unpack_reference(each.data) for each in before.instances if each.separated]
             record.tagged.remove(before)
+        if value is MISSING:
+            return
         values = value if isinstance(value, (list, tuple)) else () if value is None else (value,)
         if not values:
             self._encoder.check_null(place)

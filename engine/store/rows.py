@@ -69,6 +69,8 @@ class Rows:
         counter = next((each for each in table.columns if each.flags & ColumnFlags.AUTO_INCREMENT), None)
         self.counter = None if counter is None else AutoIncrement(shared, table, counter, self.tree)
         self._counter_column = counter
+        self._taken: int | None = None
+        """The number for the row at hand, when it was taken before."""
         self._new = NewRecords(table, page_size, self.long.add, self._number, wanted)
         self.changer = ChangedRecords(table, page_size, self._new, self.long.add)
         self.reader = RecordReader(table, page_size, self.long)
@@ -82,10 +84,22 @@ class Rows:
         """Whether a new row is one node, which is there or not by itself."""
 
     def _number(self) -> int:
+        return self.next_number() if self._taken is None else self._taken
+
+    def next_number(self) -> int:
+        """Take the next number of the counter; -1507 in a table without one, -1076."""
         counter = self.counter
         if counter is None:
-            raise EseError.from_code(Err.InternalError, f"{self.table.name} has no counter")
+            raise EseError.from_code(Err.ColumnNotFound, f"{self.table.name} has no counter")
         return counter.take(self.session, self.greatest)
+
+    def insert_numbered(self, number: int, row: NewRow) -> bytes:
+        """Insert a row with a number of the counter that was taken before; errors as `insert`."""
+        self._taken = number
+        try:
+            return self.insert(row)
+        finally:
+            self._taken = None
 
     def greatest(self) -> int:
         """Return the greatest number in the counter's column; 0 when there is none."""

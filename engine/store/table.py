@@ -188,15 +188,28 @@ class Table:
                 raise EseError.from_code(Err.IndexNotFound, f"{index!r} in {self._name}")
             return Cursor(self, self._work, rows, found)
 
-    def stored(self, bookmark: bytes, columns: Iterable[str]) -> dict[str, tuple[bytes | None, ...]]:
+    def record(self, bookmark: bytes) -> bytes:
+        """Return the stored bytes of a row as a whole; -1601 when the session sees none."""
+        with self._work.reading:
+            return self.rows().record(bookmark)
+
+    def stored(
+        self, bookmark: bytes, columns: Iterable[str], *, defaults: bool = True
+    ) -> dict[str, tuple[bytes | None, ...]]:
         """Return the stored bytes of columns of a row by name, each as a tuple of its values; null is (None,).
 
+        Without `defaults` a column is null that the record itself does not name.
         -1601 no such row, -1507 unknown column, -1526 and the like for a value that cannot be read.
         """
         with self._work.reading:
             rows = self.rows()
             rows.reader.take(rows.record(bookmark))
-            return {name: tuple(rows.reader.value_of(rows.columns[rows.place(name)])) for name in columns}
+            found: dict[str, tuple[bytes | None, ...]] = {}
+            for name in columns:
+                column = rows.columns[rows.place(name)]
+                shown = defaults or rows.reader.has(column)
+                found[name] = tuple(rows.reader.value_of(column)) if shown else (None,)
+            return found
 
     def lock(self, bookmark: bytes) -> None:
         """Keep other sessions from changing a row until the transaction ends; -1054 without one, -1601, -1102."""
@@ -227,6 +240,19 @@ class Table:
         """
         with self._work:
             return self.writable().insert(values)
+
+    def next_number(self) -> int:
+        """Take the next number of the counter, for `insert_numbered`; -1507 in a table without one, -1076.
+
+        Like any number it is not given back.
+        """
+        with self._work:
+            return self.writable().next_number()
+
+    def insert_numbered(self, number: int, values: Mapping[str, Any]) -> bytes:
+        """Insert a row with a number that was taken before; errors as `insert`."""
+        with self._work:
+            return self.writable().insert_numbered(number, values)
 
     def insert_row(self, row: NewRow) -> bytes:
         """Insert a row given as a mapping, or as a sequence with a value for each column; errors as `insert`."""

@@ -61,6 +61,15 @@ class RecordReader:
             found = self._values[place] = self._read(column)
         return found
 
+    def has(self, column: ColumnDef) -> bool:
+        """Say whether the current record itself says what a column is, null included: no default stands in for it."""
+        record = self._record
+        if record is None:
+            return False
+        if column.storage is Storage.TAGGED:
+            return (column.derived, column.id) in self._tagged
+        return column.id in (record.fixed if column.storage is Storage.FIXED else record.variable)
+
     def _read(self, column: ColumnDef) -> Values:
         record = self._record
         if record is None:

