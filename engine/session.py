@@ -50,7 +50,7 @@ class SessionHost(Protocol):
         """Forget a session that was closed."""
 
     def shared(self, path: str) -> Shared:
-        """Return what the sessions share of an attached database; -1203 when it is not attached for writing."""
+        """Return what the sessions share of an attached database; -1203 when it is not attached."""
 
     @property
     def file_system(self) -> FileSystem:
@@ -70,15 +70,17 @@ class Session:
         self._host = host
         self._inside = threading.Lock()
         self._closed = False
+        self._stopped = False
 
     def attach(self, path: StrPath, *, read_only: bool = False, max_pages: int = 0) -> AttachResult:
         """Attach the database at `path`; `max_pages` limits its size (0: no limit).
 
         -505 during a backup, -1008 not writable, -1202 in use by another process, -1215 by another instance,
         -1217 bad path, -1811 absent, -1805 too many, -550 dirty, -544 backup copy, -1206 damaged header,
-        -1213 page size, -1209 version, -1329 service stopped.
+        -1213 page size, -1209 version, -1108 within a transaction, -1329 service stopped.
         """
         with self.entered():
+            self._not_in_transaction(path)
             return self._host.attach_database(
                 os.fspath(path), read_only=read_only, max_pages=max_pages, procid=self.procid
             )
@@ -96,9 +98,17 @@ class Session:
         return self.open(path)
 
     def detach(self, path: StrPath | None = None) -> None:
-        """Detach a database, or all without a path.  -505 during a backup, -1203 not attached."""
-        with self.entered():
+        """Detach a database, or all without a path.
+
+        -505 during a backup, -1203 not attached, -1202 other sessions need it, -1108 within a transaction.
+        """
+        with self.entered(ending=True):
+            self._not_in_transaction(path)
             self._host.detach_database(None if path is None else os.fspath(path), procid=self.procid)
+
+    def _not_in_transaction(self, path: StrPath | None) -> None:
+        if self._store is not None and self._store.level:
+            raise EseError.from_code(Err.InTransaction, path=None if path is None else os.fspath(path))
 
     @property
     def lazy_commits(self) -> bool:
@@ -115,7 +125,8 @@ class Session:
     def open(self, path: StrPath, *, read_only: bool = False) -> Database:
         """Return an attached database for reading and changing its tables, or only for reading.
 
-        -1203 when it is not attached for writing: `engine.open_database` reads it then.
+        What is attached for reading only is opened so too.  -1203 when it is not attached, -516 without a log:
+        `engine.open_database` reads it then.
         """
         with self.entered():
             shared = self._host.shared(os.fspath(path))
@@ -133,12 +144,16 @@ class Session:
             store.begin(read_only=read_only)
         try:
             yield
+            # Who is not let in any more does not commit.
+            self.enter()
         except BaseException:
-            with self.entered():
+            with self.entered(ending=True):
                 store.rollback()
             raise
-        with self.entered():
+        try:
             store.commit(lazy=lazy_flush or self.lazy_commits)
+        finally:
+            self.leave()
 
     def begin(self, *, read_only: bool = False) -> None:
         """Begin a transaction, or a level of it; see `transaction`."""
@@ -152,25 +167,34 @@ class Session:
 
     def rollback(self) -> None:
         """Take the innermost level back; -1054 without a transaction."""
-        with self.entered():
+        with self.entered(ending=True):
             self.store.rollback()
 
-    def enter(self) -> None:
-        """Begin a call: -1910 when another thread is inside, -1104 when the session was closed."""
+    def stop(self) -> None:
+        """Let only in what leads to the end from here on: rollback, detach, close."""
+        self._stopped = True
+
+    def enter(self, *, ending: bool = False) -> None:
+        """Begin a call: -1910 when another thread is inside, -1104 when the session was closed, -1329 when stopped.
+
+        `ending`: the call is one that leads to the end.
+        """
         if not self._inside.acquire(blocking=False):
             raise EseError.from_code(Err.SessionSharingViolation, "another thread is inside this session")
-        if self._closed:
+        if self._closed or (self._stopped and not ending):
             self._inside.release()
-            raise EseError.from_code(Err.InvalidSesid, "the session was closed")
+            if self._closed:
+                raise EseError.from_code(Err.InvalidSesid, "the session was closed")
+            raise EseError.from_code(Err.ClientRequestToStopJetService)
 
     def leave(self) -> None:
         """End a call."""
         self._inside.release()
 
     @contextmanager
-    def entered(self) -> Iterator[None]:
+    def entered(self, *, ending: bool = False) -> Iterator[None]:
         """Hold the session for one call; errors as `enter`."""
-        self.enter()
+        self.enter(ending=ending)
         try:
             yield
         finally:

@@ -106,7 +106,7 @@ class Attachments:
                 undo.callback(REGISTRY.release_database, self._member, path)
                 database = self._open(path, dbid, undo, read_only=read_only, max_pages=max_pages)
                 position = self._enter(database, procid)
-                if self._live is not None and database.logged:
+                if self._live is not None and (database.logged or database.read_only):
                     self._live.open(database)
                 self._locks[dbid] = undo.pop_all()
         self._report(326, database, started, "" if position is None else f"lgposAttach = {position}")

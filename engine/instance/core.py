@@ -377,6 +377,8 @@ class Instance(BackupFace, StoreFace):
                 depth = min(self.params.checkpoint_depth_max, _STOPPED_CHECKPOINT_DEPTH)
                 self.params[Param.CheckpointDepthMax] = depth
                 self.state = InstanceState.STOPPING
+                for session in self._sessions:
+                    session.stop()
 
     def term(self, options: TermOptions = TermOptions.COMPLETE) -> None:
         """End the instance: databases clean, stream closed.  Nothing happens on one that has ended.

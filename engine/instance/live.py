@@ -141,10 +141,10 @@ class LiveStore:
         return self.shared[database.dbid]
 
     def find(self, database: AttachedDatabase) -> StorePages:
-        """Return the live pages of a database; -1203 when it has none."""
+        """Return the pages of a database as sessions see them; -1203 when it has none."""
         found = self.pages.get(database.dbid)
         if found is None:
-            raise EseError.from_code(Err.DatabaseNotFound, "attached for reading only", path=database.path)
+            raise EseError.from_code(Err.DatabaseNotFound, path=database.path)
         return found
 
     def seal(self, database: AttachedDatabase | None = None) -> None:

@@ -53,7 +53,7 @@ class StoreFace(ABC):
         return bool(self.params.commit_default & _COMMIT_LAZY_FLUSH)
 
     def shared(self, path: str) -> Shared:
-        """Return what the sessions share of an attached database; -1203 when it is not attached for writing."""
+        """Return what the sessions share of an attached database; -1203 when it is not attached."""
         found = self.keeper().find(self.env.fs.absolute(path))
         if found is None:
             raise EseError.from_code(Err.DatabaseNotFound, "not attached", path=path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from engine.errors import Err, EseError
+from engine.errors import Err, EseError, Wrn
 from engine.jet.handles import HANDLES, bits, narrow, wide
 from engine.jet.opened import OpenDatabase, OpenTable, allowed, database, returns_error, returns_pair
 
@@ -46,12 +46,17 @@ def _open(sesid: int, path: str | None, grbit: int) -> tuple[int, int]:
     session = HANDLES.session(sesid)
     if not path:
         raise EseError.from_code(Err.DatabaseInvalidPath, "an empty path")
-    return 0, HANDLES.add_opened(sesid, OpenDatabase(session.open(path), read_only=bool(options & _READ_ONLY)))
+    found, wanted = session.open(path), bool(options & _READ_ONLY)
+    error = int(Wrn.FileOpenReadOnly) if found.read_only and not wanted else 0
+    return error, HANDLES.add_opened(sesid, OpenDatabase(found, read_only=wanted or found.read_only))
 
 
 @returns_pair(0)
 def JetOpenDatabaseW(sesid: int, szFilename: str, szConnect: str | None = None, grbit: int = 0) -> tuple[int, int]:
-    """Open an attached database; -1203 when it is not attached.  Returns (error, database)."""
+    """Open an attached database; -1203 when it is not attached, 1813 when it is for reading only and bit 1 is not set.
+
+    Returns (error, database).
+    """
     del szConnect
     return _open(sesid, wide(szFilename), grbit)
 

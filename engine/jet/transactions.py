@@ -62,7 +62,7 @@ def JetRollback(sesid: int, grbit: int = 0) -> int:
     """
     options = allowed(grbit, _ALL)
     session = HANDLES.session(sesid)
-    with session.entered():
+    with session.entered(ending=True):
         session.store.rollback()
         if options & _ALL and session.store.level:
             session.store.rollback_all()

@@ -70,7 +70,7 @@ class Cleanup:
 
         Recovery leaves such nodes: it takes changes back and cleans nothing up.
         """
-        if len(self._waiting) >= _MOST_SWEPT:
+        if len(self._waiting) >= _MOST_SWEPT or tree.pages.sealed:
             return
         chains = self.versions.chains(tree)
         for flags, key, data in page.full():

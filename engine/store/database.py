@@ -34,7 +34,8 @@ class Database:
     def __init__(
         self, session: StoreSession, shared: Shared, owner: Owner, fs: FileSystem, *, read_only: bool = False
     ) -> None:
-        self._work = Work(session, owner, shared, read_only=read_only)
+        self.read_only = read_only or shared.pages.read_only
+        self._work = Work(session, owner, shared, read_only=self.read_only)
         self._shared = shared
         self._definitions = Definitions(session, shared, fs)
 

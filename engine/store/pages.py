@@ -132,17 +132,19 @@ class StorePages:
         self._images: dict[int, dict[int, BeforeImage]] = {}
         """Kept before-images by page, and there by the identity of what keeps them."""
         self._begin0 = self._position = LGPOS_MIN
-        for suffix in (LIVE, RECOVERY):
+        self.read_only = database.read_only
+        for suffix in () if self.read_only else (LIVE, RECOVERY):
             # What an earlier run left says nothing of a database that is clean.
             remove_shadow(database.fs, self.path + suffix)
         self._shadow = PageShadow(database.fs, self.path + LIVE, self.page_size, self._make_durable)
         self.pool.stores.append(self)
-        self.sealed = False
+        self.sealed = self.read_only
         """Whether the log says, or is about to say, that the file has everything: nothing changes any more."""
         self.announces = False
         """Whether pages that trees get are announced by NewPage records."""
         self.raise_format()
-        database.counters = self
+        if not self.read_only:
+            database.counters = self
 
     def raise_format(self) -> None:
         """Follow the format level of the database's header, within what the log stream can carry."""

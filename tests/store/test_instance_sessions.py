@@ -15,14 +15,16 @@ from engine.store import nodes
 from engine.store.doing import TreeRef
 from engine.store.journal import Journal
 from engine.types import TermOptions
-from tests.store.conftest import MARKS
+from tests.store.conftest import MARKS, PATH
+from tests.store.desk import code_of, hosts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from engine.session import Session
     from engine.types import LgPos, LogTime
     from tests.store.conftest import Live
+    from tests.store.desk import Desk
 
 
 class Marks:
@@ -256,3 +258,106 @@ def test_a_table_that_was_made_is_taken_back_on_a_full_disk(new_live: Callable[.
     assert live.findings() == []
     with open_database("/i/a.edb", fs=live.disk) as found:
         assert "New" not in list(found)
+
+
+def test_a_stopped_service_lets_sessions_end_only(desk: Desk) -> None:
+    one, database = desk.open()
+    two, other = desk.open()
+    three, third = desk.open()
+    table = hosts(database)
+    mark = table.insert(Name="a", Owner="a", Note="n" * 3000)
+    two.begin()
+    other["Hosts"].insert(Name="b", Owner="b")
+    cursor = table.cursor()
+    assert cursor.first()
+    rows = iter(third["Hosts"])
+    desk.live.instance.stop_service()
+    for call in (
+        one.begin,
+        two.begin,
+        two.commit,
+        lambda: one.open(PATH),
+        lambda: one.attach("/i/b.edb"),
+        lambda: one.create_database("/i/b.edb"),
+        lambda: list(database),
+        lambda: database.create_table("T", [Column("Id", ColumnType.LONG)]),
+        lambda: table.insert(Name="c", Owner="c"),
+        lambda: table.update(mark, Name="c"),
+        lambda: table.get(mark),
+        lambda: cursor.row,
+        cursor.move,
+        cursor.delete,
+        lambda: next(rows),
+        lambda: table.long_value(mark, "Note"),
+    ):
+        assert code_of(call) == Err.ClientRequestToStopJetService
+    two.rollback()
+    assert code_of(two.rollback) == Err.NotInTransaction
+    two.close()
+    three.close()
+    one.detach(PATH)
+    assert desk.settled() == []
+    with open_database(PATH, fs=desk.disk) as reader:
+        assert [row["Name"] for row in reader["Hosts"]] == ["a"]
+
+
+def test_a_transaction_that_may_not_commit_any_more_is_taken_back(desk: Desk) -> None:
+    session, database = desk.open()
+    table = hosts(database)
+
+    def work() -> None:
+        with session.transaction():
+            table.insert(Name="a", Owner="a")
+            desk.live.instance.stop_service()
+
+    assert code_of(work) == Err.ClientRequestToStopJetService
+    assert session.store.level == 0
+    assert desk.settled() == []
+    with open_database(PATH, fs=desk.disk) as reader:
+        assert list(reader["Hosts"]) == []
+
+
+def test_databases_are_attached_and_detached_outside_of_transactions(desk: Desk) -> None:
+    session, database = desk.open()
+    session.create_database("/i/b.edb")
+    session.detach("/i/b.edb")
+    with session.transaction():
+        for call in (
+            lambda: session.attach("/i/b.edb"),
+            lambda: session.create_database("/i/c.edb"),
+            lambda: session.detach(PATH),
+            session.detach,
+        ):
+            assert code_of(call) == Err.InTransaction
+        database.create_table("T", [Column("Id", ColumnType.LONG)])
+    session.attach("/i/b.edb")
+    session.detach()
+    assert code_of(lambda: session.open(PATH)) == Err.DatabaseNotFound
+    session.attach(PATH)
+    assert list(session.open(PATH)) == ["T"]
+    assert desk.settled() == []
+
+
+def test_a_thread_that_comes_in_while_another_is_inside(desk: Desk) -> None:
+    session, database = desk.open()
+    table = database.create_table("T", [Column("Id", ColumnType.LONG)])
+    inside, go_on = threading.Event(), threading.Event()
+
+    def slowly() -> Iterator[tuple[int]]:
+        yield (1,)
+        inside.set()
+        assert go_on.wait(60)
+        yield (2,)
+
+    thread = threading.Thread(target=lambda: table.insert_many(slowly()))
+    thread.start()
+    assert inside.wait(60)
+    for call in (lambda: table.insert(Id=3), session.begin, table.count, lambda: list(database), session.detach):
+        assert code_of(call) == Err.SessionSharingViolation
+    go_on.set()
+    thread.join()
+    assert list(table.values()) == [(1,), (2,)]
+    with session.transaction():
+        table.insert(Id=3)
+    assert table.count() == 3
+    assert desk.settled() == []
