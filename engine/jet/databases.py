@@ -46,16 +46,23 @@ def _open(sesid: int, path: str | None, grbit: int) -> tuple[int, int]:
     session = HANDLES.session(sesid)
     if not path:
         raise EseError.from_code(Err.DatabaseInvalidPath, "an empty path")
-    found, wanted = session.open(path), bool(options & _READ_ONLY)
-    error = int(Wrn.FileOpenReadOnly) if found.read_only and not wanted else 0
-    return error, HANDLES.add_opened(sesid, OpenDatabase(found, read_only=wanted or found.read_only))
+    only, exclusive = bool(options & _READ_ONLY), bool(options & _EXCLUSIVE)
+    home = session.open(path, read_only=only)
+    others = [each for each in HANDLES.opened_beside(sesid, OpenDatabase) if each.database.dbid == home.dbid]
+    if any(each.exclusive for each in others):
+        raise EseError.from_code(Err.DatabaseLocked, "another session has it for itself", path=home.name)
+    if others and exclusive:
+        raise EseError.from_code(Err.DatabaseInUse, "another session has it open", path=home.name)
+    number = HANDLES.add_opened(sesid, OpenDatabase(home, home.read_only, exclusive))
+    return Wrn.FileOpenReadOnly if home.read_only and not only else 0, number
 
 
 @returns_pair(0)
 def JetOpenDatabaseW(sesid: int, szFilename: str, szConnect: str | None = None, grbit: int = 0) -> tuple[int, int]:
-    """Open an attached database; -1203 when it is not attached, 1813 when it is for reading only and bit 1 is not set.
+    """Open an attached database, bit 1 for reading only, bit 2 for this session alone.
 
-    Returns (error, database).
+    Returns (error, database); 1813 when it is attached for reading only, -1203 not attached, -1202 or -1207 when
+    another session has it open.
     """
     del szConnect
     return _open(sesid, wide(szFilename), grbit)

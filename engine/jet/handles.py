@@ -120,10 +120,13 @@ class Handles:
     def session(self, sesid: int) -> Session:
         """Return a session: -1104 for a number that is none."""
         with self._lock:
-            found = self._sessions.get(sesid)
-            if found is None:
-                raise EseError.from_code(Err.InvalidSesid, f"{sesid!r}")
-            return found[1]
+            return self._session(sesid)[1]
+
+    def _session(self, sesid: int) -> tuple[int, Session]:
+        found = self._sessions.get(sesid)
+        if found is None:
+            raise EseError.from_code(Err.InvalidSesid, f"{sesid!r}")
+        return found
 
     def forget_session(self, sesid: int) -> None:
         """Drop a session and what it has open."""
@@ -135,10 +138,7 @@ class Handles:
     def instance_of(self, sesid: int) -> Instance:
         """Return the instance of a session: -1104 for a number that is none."""
         with self._lock:
-            found = self._sessions.get(sesid)
-            if found is None:
-                raise EseError.from_code(Err.InvalidSesid, f"{sesid!r}")
-            return self._instances[found[0]]
+            return self._instances[self._session(sesid)[0]]
 
     def add_opened(self, sesid: int, thing: object) -> int:
         """Return a new number for a database or table that a session has opened: -1104 for no session."""
@@ -164,6 +164,14 @@ class Handles:
         with self._lock:
             mine = {number: thing for number, (owner, thing) in self._opened.items() if owner == sesid}
         return {number: thing for number, thing in mine.items() if isinstance(thing, kind)}
+
+    def opened_beside(self, sesid: int, kind: type[_Kind]) -> list[_Kind]:
+        """Return what the other sessions of a session's instance have opened of one kind: -1104."""
+        with self._lock:
+            instance = self._session(sesid)[0]
+            others = {each for each, (owner, _) in self._sessions.items() if owner == instance and each != sesid}
+            things = [thing for owner, thing in self._opened.values() if owner in others]
+        return [thing for thing in things if isinstance(thing, kind)]
 
     def forget_opened(self, number: int) -> None:
         """Drop a database or table."""

@@ -60,10 +60,11 @@ class Range:
 
 @dataclass(slots=True)
 class OpenDatabase:
-    """A database, opened by a session."""
+    """A database, opened by a session; `exclusive`: by no other one meanwhile."""
 
     database: Database
     read_only: bool = False
+    exclusive: bool = False
 
     def changing(self) -> None:
         """Refuse a change of a database that was opened for reading only: -1809."""
@@ -80,6 +81,10 @@ class OpenTable:
     dbid: int
     """Number of the database in the log."""
     read_only: bool = False
+    deny_write: bool = False
+    """Whether other sessions must not open it for writing meanwhile."""
+    deny_read: bool = False
+    """Whether other sessions must not open it at all."""
     key: MadeKey | None = None
     range: Range | None = None
     prepared: Prepared | None = None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from engine.errors import Err, EseError
 from engine.jet.handles import HANDLES, wide
 from engine.jet.moves import goto
 from engine.jet.opened import OpenTable, allowed, database, level_of, returns_error, returns_pair, table
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from engine.store.database import Database
     from engine.store.table import Table
 
+_DENY_WRITE: Final = 0x1
+_DENY_READ: Final = 0x2
 _READ_ONLY: Final = 0x4
 _OPEN_HINTS: Final = 0x8 | 0x10 | 0x20 | 0x40 | 0x80 | 0x8000 | 0x1F0000
 """Updatable, schema changes and hints for the cache: always so here, or of no effect on what is read."""
@@ -95,14 +98,31 @@ def JetOpenTable(
     cbParameters: int = 0,
     grbit: int = 0,
 ) -> tuple[int, int]:
-    """Open a table; the cursor is at its first row.  Returns (error, table); -1305."""
+    """Open a table; the cursor is at its first row.  Returns (error, table); -1305.
+
+    Bit 4: for reading only.  Bit 1: other sessions must not open it for writing, bit 2: nor at all; -1304 when one has
+    opened it already, -1302 when one that has opened it does not allow this.
+    """
     del pvParameters, cbParameters
-    options = allowed(grbit, _READ_ONLY | _OPEN_HINTS)
+    options = allowed(grbit, _READ_ONLY | _DENY_WRITE | _DENY_READ | _OPEN_HINTS)
     home = database(sesid, dbid)
     found = home.database.table(wide(szTableName) or "")
-    opened, tableid = _open(sesid, home.database, found, read_only=home.read_only or bool(options & _READ_ONLY))
+    read_only = home.read_only or bool(options & _READ_ONLY)
+    for other in _beside(sesid, home.database.dbid, found):
+        if other.deny_read or (other.deny_write and not read_only):
+            raise EseError.from_code(Err.TableLocked, f"another session keeps {found.name} for itself")
+        if options & _DENY_READ or (options & _DENY_WRITE and not other.read_only):
+            raise EseError.from_code(Err.TableInUse, f"another session has {found.name} open")
+    opened, tableid = _open(sesid, home.database, found, read_only=read_only)
+    opened.deny_write, opened.deny_read = bool(options & (_DENY_WRITE | _DENY_READ)), bool(options & _DENY_READ)
     opened.cursor.first()
     return 0, tableid
+
+
+def _beside(sesid: int, dbid: int, home: Table) -> list[OpenTable]:
+    """Return a table as other sessions have opened it."""
+    others = [each for each in HANDLES.opened_beside(sesid, OpenTable) if each.dbid == dbid]
+    return [each for each in others if each.table.objid == home.objid]
 
 
 @returns_pair(0)

@@ -188,7 +188,7 @@ def _check_own(sesid: int, opened: OpenTable, bookmark: bytes) -> None:
         prepared = other.prepared
         if other is opened or prepared is None or not prepared.replaces or prepared.bookmark != bookmark:
             continue
-        if other.dbid == opened.dbid and other.table.definition.objid == opened.table.definition.objid:
+        if other.dbid == opened.dbid and other.table.objid == opened.table.objid:
             raise EseError.from_code(Err.SessionWriteConflict, f"a row of {opened.table.name}")
 
 

@@ -94,6 +94,11 @@ class Table:
             return self.rows().table
 
     @property
+    def objid(self) -> int:
+        """Number of the table in the catalog; another one of the same name has another."""
+        return self._objid
+
+    @property
     def name(self) -> str:
         """Name of the table."""
         return self.definition.name

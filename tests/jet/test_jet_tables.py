@@ -369,3 +369,45 @@ def test_a_new_database(world: World, tmp_path: Path) -> None:
     again = good(jet.JetCreateDatabase2A(session, path.encode(), 0, 0x200))
     assert jet.JetOpenTable(session, again, "T")[0] == Err.ObjectNotFound
     assert jet.JetCreateDatabase2(session, path, 0, 0x1)[0] == Err.InvalidGrbit
+
+
+def test_what_sessions_keep_for_themselves(world: World, hosts: Hosts) -> None:
+    session, database = world.session, world.database
+    other = good(jet.JetBeginSession(world.instance))
+    assert jet.JetOpenDatabase(other, world.path, None, 0x2)[0] == Err.DatabaseInUse
+    theirs = good(jet.JetOpenDatabase(other, world.path))
+    assert jet.JetOpenTable(other, theirs, "Hosts", grbit=0x2)[0] == Err.TableInUse
+    assert jet.JetOpenTable(other, theirs, "Hosts", grbit=0x1)[0] == Err.TableInUse
+    assert jet.JetCloseTable(session, hosts.table) == 0
+    denied = good(jet.JetOpenTable(other, theirs, "Hosts", grbit=0x1))
+    assert jet.JetOpenTable(session, database, "Hosts")[0] == Err.TableLocked
+    reading = good(jet.JetOpenTable(session, database, "Hosts", grbit=0x4))
+    assert jet.JetOpenTable(other, theirs, "Hosts", grbit=0x2)[0] == Err.TableInUse
+    assert jet.JetCloseTable(session, reading) == 0
+    assert jet.JetCloseTable(other, denied) == 0
+    good(jet.JetOpenTable(other, theirs, "Hosts", grbit=0x2))
+    assert jet.JetOpenTable(session, database, "Hosts", grbit=0x4)[0] == Err.TableLocked
+    good(jet.JetOpenTable(session, database, "t"))
+    assert jet.JetCloseDatabase(session, database) == 0
+    assert jet.JetCloseDatabase(other, theirs) == 0
+    alone = good(jet.JetOpenDatabase(other, world.path, None, 0x2))
+    assert jet.JetOpenDatabase(session, world.path)[0] == Err.DatabaseLocked
+    assert jet.JetCloseDatabase(other, alone) == 0
+    good(jet.JetOpenDatabase(session, world.path))
+
+
+def test_a_database_attached_for_reading_only(world: World, hosts: Hosts) -> None:
+    session = world.session
+    assert jet.JetMove(session, hosts.table, JET_MoveFirst) == 0
+    assert jet.JetDetachDatabase2(session, world.path) == 0
+    assert jet.JetMove(session, hosts.table, 0) == Err.InvalidDatabaseId
+    assert jet.JetAttachDatabase2(session, world.path, 0, 0x1) == 0
+    error, database = jet.JetOpenDatabase(session, world.path)
+    assert error == 1813
+    assert jet.JetOpenDatabase(session, world.path, None, 0x1)[0] == 0
+    table = good(jet.JetOpenTable(session, database, "Hosts"))
+    assert jet.JetRetrieveColumn(session, table, hosts.columns["Name"]) == (0, b"alpha")
+    for prep in (INSERT, REPLACE, COPY):
+        assert jet.JetPrepareUpdate(session, table, prep) == Err.PermissionDenied
+    assert jet.JetDelete(session, table) == Err.PermissionDenied
+    assert jet.JetCreateTable(session, database, "More")[0] == Err.PermissionDenied
