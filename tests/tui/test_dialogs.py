@@ -57,7 +57,7 @@ async def test_an_instance_that_another_program_has_is_locked_and_not_in_trouble
     with Instance(path=folder, base_name="j50", page_size=4096, log_file_size=256) as instance:
         instance.session().attach(folder / "dhcp.mdb")
         async with console(demo) as stage:
-            await stage.sees("locked", "2 instances")
+            await stage.sees("2 instances  1 locked, none in trouble")
             assert "DIRTY" not in stage.text
             view = stage.control.overview.instances[0]
             assert [each.state for each in view.databases] == [State.LOCKED, State.CLEAN]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
@@ -57,9 +58,9 @@ class TitleBar(Lines):
             word = state.value.upper() if state.wrong else state.value
             return ((worst.name, "strong"), (word, style), *lost)
         if not state.wrong:
-            same = all(worst_state(each) is State.CLEAN for each in overview.instances)
-            running = sum(1 for each in overview.instances if each.state is State.RUNNING)
-            good = "all clean" if same else f"{running} running, none in trouble"
+            states = Counter(worst_state(each) for each in overview.instances)
+            other = [f"{states[each]} {each.value}" for each in State if each is not State.CLEAN and states[each]]
+            good = f"{', '.join(other)}, none in trouble" if other else "all clean"
             return ((words.plural(others + 1, "instance"), "strong"), (good, "good"), *lost)
         wrong = sum(1 for each in overview.instances if worst_state(each).wrong) - 1
         more = f"and {wrong} more of {others + 1} in trouble" if wrong else f"{words.plural(others, 'other')} well"
