@@ -101,11 +101,15 @@ class PageCache:
         self._shrink()
 
     def changed(self, page: MutablePage) -> None:
-        """Note a change; the page becomes the most recently used."""
-        self._dirty.add(page.pgno)
-        if page.pgno not in self._pages:
+        """Note a change; -107 when the page was changed in another copy too, because one of the two would be lost."""
+        pgno = page.pgno
+        kept = self._pages.get(pgno)
+        if kept is not page:
             # It was pushed out between being loaded and being changed: the change is in this object only.
-            self._pages[page.pgno] = page
+            if kept is not None and pgno in self._dirty:
+                raise EseError.from_code(Err.InternalError, "changed in two copies", path=self.path, page=pgno)
+            self._pages[pgno] = page
+        self._dirty.add(pgno)
 
     def mismatch(self, pgno: int, error: EseError) -> None:
         """Note the mismatch when `tolerant`, raise it otherwise; a page too new can never come right."""
@@ -166,7 +170,8 @@ class PageCache:
             if pgno not in self._pins:
                 going.append(pgno)
         for pgno in sorted(going):
-            page = self._pages.pop(pgno)
+            # Only what was written may go: a write that fails leaves the page where it is.
             if pgno in self._dirty:
-                self._write_page(page)
+                self._write_page(self._pages[pgno])
                 self._dirty.discard(pgno)
+            del self._pages[pgno]

@@ -57,7 +57,8 @@ _FORMAT_FLAGS: Final = int(PageFlags.NEW_RECORD_FORMAT | PageFlags.NEW_CHECKSUM)
 class MutablePage:
     """One page, decoded.  `pgno` is its number, `size` the page size in bytes.
 
-    Errors: -357 and -358 (from decoding), -354 for a line that does not exist, -1026 when a change does not fit.
+    Errors: -357 and -358 (from decoding), -354 for a line that does not exist, -1026 when a change does not fit.  A
+    change that is refused has changed nothing.
     """
 
     __slots__ = (
@@ -229,13 +230,14 @@ class MutablePage:
             raise self.error(Err.BadLineCount, f"insert as line {line} of {len(nodes)}")
         if prefix > len(external):
             raise self.error(Err.NodeCorrupted, f"{prefix} of {len(external)} prefix bytes")
+        used = self.used + (8 if prefix else 6) + len(suffix) + len(data)
+        if used > self._capacity or len(nodes) >= _SURE_LINES:
+            self._must_fit(used, len(nodes) + 1)
+        self.used = used
         nodes.insert(line, (flags, prefix, suffix, data))
         keys = self._keys
         if keys is not None:
             keys.insert(line, external[:prefix] + suffix if prefix else suffix)
-        self.used += (8 if prefix else 6) + len(suffix) + len(data)
-        if self.used > self._capacity or len(nodes) > _SURE_LINES:
-            self._must_fit()
 
     def insert_key(self, line: int, flags: int, key: bytes, data: bytes) -> None:
         """Put a node in as line `line`, compressing its key by the engine's own rule."""
@@ -257,27 +259,25 @@ class MutablePage:
     def set_data(self, line: int, data: bytes) -> None:
         """Replace the data of node `line`."""
         flags, prefix, suffix, old = self.node(line)
+        self.used = self._must_fit(self.used + len(data) - len(old), len(self._nodes))
         self._nodes[line] = (flags, prefix, suffix, data)
-        self.used += len(data) - len(old)
-        self._must_fit()
 
     def set_key(self, line: int, key: bytes) -> None:
         """Replace the key of node `line`."""
         old = self.node(line)
         prefix, suffix = self.compress(key)
-        self._nodes[line] = node = (old[0], prefix, suffix, old[3])
+        node = (old[0], prefix, suffix, old[3])
+        self.used = self._must_fit(self.used + _cost(node) - _cost(old), len(self._nodes))
+        self._nodes[line] = node
         if self._keys is not None:
             self._keys[line] = key
-        self.used += _cost(node) - _cost(old)
-        self._must_fit()
 
     def set_external(self, data: bytes) -> None:
         """Replace the external header where no key depends on it (roots, space trees, pages without nodes)."""
         if any(prefix > len(data) or data[:prefix] != self.external[:prefix] for _, prefix, _, _ in self._nodes):
             raise self.error(Err.NodeCorrupted, "keys depend on the external header that is to change")
-        self.used += len(data) - len(self.external)
+        self.used = self._must_fit(self.used + len(data) - len(self.external), len(self._nodes))
         self.external = data
-        self._must_fit()
 
     def compress(self, key: bytes) -> tuple[int, bytes]:
         """Return (bytes shared with the prefix, rest) as the key is stored on this page."""
@@ -290,21 +290,22 @@ class MutablePage:
 
     def refill(self, external: bytes, nodes: Iterable[tuple[int, bytes, bytes]]) -> None:
         """Replace external header and all nodes, given as (flags, whole key, data), compressing keys anew."""
-        self.external = external
         whole = nodes if isinstance(nodes, list) else [*nodes]
-        self._keys = keys = [node[1] for node in whole]
-        if self.compresses:
-            self._nodes = [
+        keys = [node[1] for node in whole]
+        if external and not self.flags & _NEVER_COMPRESSED:
+            stored: list[Node] = [
                 (flags, shared, key[shared:], data) if shared > COMPRESSION_THRESHOLD else (flags, 0, key, data)
                 for (flags, key, data), shared in zip(whole, shared_with_prefix(external, keys), strict=True)
             ]
         else:
-            self._nodes = [(flags, 0, key, data) for flags, key, data in whole]
-        self.used = len(external) + sum(TAG_SIZE + len(blob) for blob in self._reserved) + sum(map(_cost, self._nodes))
-        self._must_fit()
+            stored = [(flags, 0, key, data) for flags, key, data in whole]
+        used = len(external) + sum(TAG_SIZE + len(blob) for blob in self._reserved) + sum(map(_cost, stored))
+        self.used = self._must_fit(used, len(stored))
+        self.external, self._nodes, self._keys = external, stored, keys
 
     def truncate(self, lines: int) -> None:
         """Keep the first `lines` nodes."""
+        self._has(lines)
         self.used -= sum(map(_cost, self._nodes[lines:]))
         del self._nodes[lines:]
         if self._keys is not None:
@@ -312,6 +313,7 @@ class MutablePage:
 
     def drop_first(self, lines: int) -> None:
         """Take out the first `lines` nodes."""
+        self._has(lines)
         self.used -= sum(map(_cost, self._nodes[:lines]))
         del self._nodes[:lines]
         if self._keys is not None:
@@ -339,9 +341,15 @@ class MutablePage:
         self._reserved, self._tag_nibble = [*other._reserved], other._tag_nibble
         self._keys = None
 
-    def _must_fit(self) -> None:
-        if self.used > self.capacity or len(self._nodes) + len(self._reserved) + 1 > _MOST_TAGS:
-            raise self.error(Err.RecordTooBig, f"{self.used} bytes on a page that holds {self.capacity}")
+    def _has(self, lines: int) -> None:
+        if not 0 <= lines <= len(self._nodes):
+            raise self.error(Err.BadLineCount, f"{lines} lines of {len(self._nodes)}")
+
+    def _must_fit(self, used: int, lines: int) -> int:
+        """Return `used`; -1026 when so many bytes or lines are too many."""
+        if used > self._capacity or lines + len(self._reserved) + 1 > _MOST_TAGS:
+            raise self.error(Err.RecordTooBig, f"{used} bytes and {lines} lines on a page of {self._capacity}")
+        return used
 
     # Bytes.
 

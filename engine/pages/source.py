@@ -13,6 +13,7 @@ from collections import OrderedDict
 from typing import IO, TYPE_CHECKING, Final, Protocol
 
 from engine.errors import Err, EseError
+from engine.files.oserror import from_os_error
 from engine.format.checksum import verify_batch
 from engine.format.page import Page, page_offset
 from engine.page_reading import read_verified
@@ -24,6 +25,7 @@ DEFAULT_CACHE_BYTES: Final = 32 * 1024 * 1024
 """Bytes of pages that a source keeps unless told otherwise."""
 
 _READ_AHEAD_BYTES: Final = 1024 * 1024
+_SPILL: Final = "the temporary file of replayed pages"
 
 
 class PageSource(Protocol):
@@ -60,7 +62,8 @@ class FilePages:
         self.path = file.path
         self.last_page = max(0, file.size() // page_size - 2)
         self.corrected: list[int] = []
-        """Pages in which one bit was put right in memory."""
+        """Pages in which one bit was put right in memory, each once, however often it is read."""
+        self._put_right: set[int] = set()
         self._kept: OrderedDict[int, Page] = OrderedDict()
         self._most = max(16, cache_bytes // page_size)
         self._ahead = max(1, _READ_AHEAD_BYTES // page_size)
@@ -71,9 +74,18 @@ class FilePages:
         if found is not None:
             self._kept.move_to_end(pgno)
             return found
-        page = Page(read_verified(self.file, pgno, self.page_size, self.corrected), pgno, path=self.path)
+        page = Page(self.read(pgno), pgno, path=self.path)
         self._keep(pgno, page)
         return page
+
+    def read(self, pgno: int) -> bytes | bytearray:
+        """Return the bytes of a page, read now; they are the caller's.  Errors as `page`."""
+        corrected: list[int] = []
+        data = read_verified(self.file, pgno, self.page_size, corrected)
+        if corrected and pgno not in self._put_right:
+            self._put_right.add(pgno)
+            self.corrected.append(pgno)
+        return data
 
     def prefetch(self, first: int, count: int) -> None:
         """Read up to 1 MiB of pages in one piece."""
@@ -103,6 +115,8 @@ class SpilledPages:
     """Replayed pages above an untouched file: what replay has written lies in an unnamed temporary file.
 
     Nothing is written where the evidence is.  `write` takes a whole page with its checksum; `close` frees the file.
+    What lies in the file behind a `cut` is gone, also when the database grows over it again.  -1808, -1022 … when the
+    temporary file cannot be used.
     """
 
     def __init__(self, base: FilePages) -> None:
@@ -110,6 +124,8 @@ class SpilledPages:
         self.path = base.path
         self.page_size = base.page_size
         self.last_page = base.last_page
+        self._below = base.last_page
+        """Last page that is still as the file has it."""
         self._slots: dict[int, int] = {}
         self._next_slot = 0
         self._spill: IO[bytes] | None = None
@@ -124,17 +140,21 @@ class SpilledPages:
         """Return a page, replayed if there is such a one."""
         slot = self._slots.get(pgno)
         if slot is None:
-            if pgno > self.last_page or pgno > self.base.last_page:
-                raise EseError.from_code(
-                    Err.FileIOBeyondEOF, "the page lies beyond the end of the database", path=self.path, page=pgno
-                )
+            self._must_be_below(pgno)
             return self.base.page(pgno)
         found = self._kept.get(pgno)
-        if found is None:
-            found = self._kept[pgno] = Page(self._read(slot), pgno, path=self.path)
-            if len(self._kept) > max(16, DEFAULT_CACHE_BYTES // self.page_size):
-                self._kept.popitem(last=False)
+        if found is not None:
+            self._kept.move_to_end(pgno)
+            return found
+        found = self._kept[pgno] = Page(self._read(slot), pgno, path=self.path)
+        if len(self._kept) > max(16, DEFAULT_CACHE_BYTES // self.page_size):
+            self._kept.popitem(last=False)
         return found
+
+    def _must_be_below(self, pgno: int) -> None:
+        if pgno > self._below:
+            detail = "the page lies beyond the end of the database"
+            raise EseError.from_code(Err.FileIOBeyondEOF, detail, path=self.path, page=pgno)
 
     def prefetch(self, first: int, count: int) -> None:
         """Read ahead in the file below."""
@@ -145,19 +165,27 @@ class SpilledPages:
         slot = self._slots.get(pgno)
         if slot is not None:
             return self._read(slot)
-        return read_verified(self.base.file, pgno, self.page_size, self.base.corrected)
+        self._must_be_below(pgno)
+        return self.base.read(pgno)
 
     def write(self, pgno: int, data: bytes | bytearray) -> None:
         """Take a replayed page."""
-        if self._spill is None:
-            self._spill = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the overlay
         slot = self._slots.get(pgno)
         if slot is None:
-            slot = self._slots[pgno] = self._next_slot
+            slot = self._next_slot
+        try:
+            if self._spill is None:
+                self._spill = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - lives as long as the overlay
+            self._spill.seek(slot * self.page_size)
+            written = self._spill.write(data)
+        except OSError as error:
+            raise self._failed(error) from error
+        if written != len(data):
+            raise EseError.from_code(Err.DiskFull, f"{_SPILL}: no room for a page", path=self.path, page=pgno)
+        if slot == self._next_slot:
+            self._slots[pgno] = slot
             self._next_slot += 1
         self._kept.pop(pgno, None)
-        self._spill.seek(slot * self.page_size)
-        self._spill.write(data)
         self.last_page = max(self.last_page, pgno)
 
     def replayed_in(self, first: int, count: int) -> frozenset[int]:
@@ -171,6 +199,7 @@ class SpilledPages:
     def cut(self, last_page: int) -> None:
         """End the database after `last_page`."""
         self.last_page = last_page
+        self._below = min(self._below, last_page)
         for pgno in [each for each in self._slots if each > last_page]:
             del self._slots[pgno]
             self._kept.pop(pgno, None)
@@ -188,5 +217,11 @@ class SpilledPages:
     def _read(self, slot: int) -> bytes:
         if self._spill is None:
             raise EseError.from_code(Err.InternalError, "the replayed pages were closed", path=self.path)
-        self._spill.seek(slot * self.page_size)
-        return self._spill.read(self.page_size)
+        try:
+            self._spill.seek(slot * self.page_size)
+            return self._spill.read(self.page_size)
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def _failed(self, error: OSError) -> EseError:
+        return from_os_error(error, self.path, doing=_SPILL)
