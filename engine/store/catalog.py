@@ -195,6 +195,8 @@ class Catalog:
     ) -> TreeRef:
         """Make a tree; it goes when the transaction is taken back."""
         session, shared = self._session, self._shared
+        # Space is taken whatever becomes of the transaction, so who may only read is refused before.
+        session.writable()
         with session.journal.latch:
             tree = create_tree(session, parent, pages=pages, kind=kind, unique=unique, density=density)
             shared.keep(tree)

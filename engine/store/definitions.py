@@ -269,7 +269,9 @@ class Definitions:
         session = self.session
         session.begin(inner=True)
         try:
-            self.shared.define(session, table.objid)
+            # Rows that others have committed meanwhile would get no number, or no room for the escrow column.
+            counted = bool(defined.flags & (ColumnFlags.AUTO_INCREMENT | ColumnFlags.ESCROW_UPDATE))
+            self.shared.define(session, table.objid, over_rows=counted)
             self.catalog.add(column_row(table.objid, defined))
             if defined.flags & ColumnFlags.AUTO_INCREMENT:
                 self._number_rows(self._load(self.catalog.definition(table.name)), defined)
@@ -329,7 +331,8 @@ class Definitions:
         session = self.session
         session.begin(inner=True)
         try:
-            self.shared.define(session, table.objid)
+            # The entries are made of the rows that are seen, so there must be no others.
+            self.shared.define(session, table.objid, over_rows=True)
             if index.primary:
                 self._make_primary(rows, plan)
             else:

@@ -27,7 +27,7 @@ from engine.format.catalog_row import (
 )
 from engine.format.page import PageFlags
 from engine.store.doing import TreeRef
-from engine.store.versions import Hook
+from engine.store.versions import ACTIVE, Hook
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from engine.store.pages import StorePages
     from engine.store.transactions import StoreSession
-    from engine.store.versions import Transaction
+    from engine.store.versions import Transaction, VersionStore
 
 _LOCKED: Final = "another session's transaction"
 
@@ -43,7 +43,7 @@ _LOCKED: Final = "another session's transaction"
 class TableLock:
     """Who has a table: transactions that write it, some that have ended included, or a session that defines it."""
 
-    __slots__ = ("added", "owner", "snapshot", "writers")
+    __slots__ = ("added", "owner", "snapshot", "writers", "written")
 
     def __init__(self) -> None:
         self.owner: StoreSession | None = None
@@ -52,6 +52,14 @@ class TableLock:
         """Transactions that began before this id see an older definition of the table."""
         self.added = 0
         """Transactions that began before this id do not see all rows of the catalog about the table."""
+        self.written = 0
+        """Transactions that began before this id do not see all rows of the table; `settle` brings it up to date."""
+
+    def settle(self, versions: VersionStore) -> None:
+        """Let go of the writers that have ended; note when the last of them was committed."""
+        ended = [each for each in self.writers if not versions.is_open(each)]
+        self.writers.difference_update(ended)
+        self.written = max([self.written, *(each.commit for each in ended if each.commit != ACTIVE)])
 
 
 class Shared:
@@ -134,26 +142,35 @@ class Shared:
                 raise EseError.from_code(Err.TableLocked, f"table {objid}: {_LOCKED} defines it", path=self.pages.path)
             if session.snapshot < lock.snapshot:
                 raise self._defined_anew(objid)
-            lock.writers = {trx, *filter(session.versions.is_open, lock.writers)}
+            lock.settle(session.versions)
+            lock.writers.add(trx)
 
     def _defined_anew(self, objid: int) -> EseError:
         detail = f"table {objid} was defined anew since this transaction began"
         return EseError.from_code(Err.WriteConflict, detail, path=self.pages.path)
 
-    def define(self, session: StoreSession, objid: int) -> None:
-        """Let a transaction define a table: -1304 while others write it, -1302 while another defines it."""
+    def define(self, session: StoreSession, objid: int, *, over_rows: bool = False) -> None:
+        """Let a transaction define a table: -1304 while others write it, -1302 while another defines it.
+
+        -1102 when it sees an older definition.  With `over_rows` what it makes depends on the rows, so also when
+        others have committed some that it does not see.
+        """
         lock, trx = self._lock(objid), session.writable()
         with self.pages.journal.latch:
-            self._define(session, trx, objid, lock)
+            self.generation += 1
+            session.hook(Hook(0, self._step))
+            if lock.owner is not session:
+                self._take(session, trx, objid, lock)
+            if over_rows and session.snapshot < lock.written:
+                detail = f"rows of table {objid} were changed by others since this transaction began"
+                raise EseError.from_code(Err.WriteConflict, detail, path=self.pages.path)
 
-    def _define(self, session: StoreSession, trx: Transaction, objid: int, lock: TableLock) -> None:
-        self.generation += 1
-        session.hook(Hook(0, self._step))
-        if lock.owner is session:
-            return
+    def _take(self, session: StoreSession, trx: Transaction, objid: int, lock: TableLock) -> None:
+        """Let a session have a table for itself."""
         if lock.owner is not None:
             raise EseError.from_code(Err.TableLocked, f"table {objid}: {_LOCKED} defines it", path=self.pages.path)
-        if any(each is not trx and session.versions.is_open(each) for each in lock.writers):
+        lock.settle(session.versions)
+        if lock.writers - {trx}:
             raise EseError.from_code(Err.TableInUse, f"table {objid}: {_LOCKED} writes it", path=self.pages.path)
         if session.snapshot < max(lock.snapshot, lock.added):
             raise self._defined_anew(objid)

@@ -318,6 +318,37 @@ def test_a_table_whose_first_long_value_came_later_is_not_deleted_by_an_old_view
     assert desk.settled() == []
 
 
+def test_what_is_made_of_the_rows_wants_to_see_all_of_them(desk: Desk) -> None:
+    """An index over an old snapshot would lack rows that others have committed since, and have others too many."""
+    one, database = desk.open()
+    table = database.create_table("T", [NUMBER])
+    marks = [table.insert(N=n) for n in range(5)]
+    one.begin()
+    assert table.count() == 5
+    _, other = desk.open()
+    other["T"].insert(N=10)
+    other["T"].delete(marks[0])
+    assert code_of(lambda: table.create_index(Index("byN", ("N",)))) == Err.WriteConflict
+    counter = Column("Id", ColumnType.LONG, auto_increment=True)
+    assert code_of(lambda: table.add_column(counter)) == Err.WriteConflict
+    table.add_column(Column("Plain", ColumnType.LONG, default=1))
+    assert code_of(lambda: table.create_index(Index("byN", ("N",)))) == Err.WriteConflict
+    one.rollback()
+    table.create_index(Index("byN", ("N",)))
+    table.add_column(counter)
+    assert [(row["N"], row["Id"]) for row in table.cursor("byN")] == [(1, 1), (2, 2), (3, 3), (4, 4), (10, 5)]
+    assert desk.settled() == []
+
+
+def test_who_may_only_read_makes_nothing(desk: Desk) -> None:
+    session, database = desk.open()
+    with session.transaction(read_only=True):
+        assert code_of(lambda: database.create_table("T", [NUMBER], indexes=[Index("i", ("N",))])) == Err.TransReadOnly
+    assert list(database) == []
+    # No page was taken for it.
+    assert desk.settled() == []
+
+
 def test_two_sessions_make_one_name(desk: Desk) -> None:
     one, database = desk.open()
     two, other = desk.open()
