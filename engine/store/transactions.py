@@ -94,9 +94,10 @@ class StoreSession:
     def begun(self) -> LgPos | None:
         """Log what has been begun and not been logged; return where Begin0 lies.  With the latch held.
 
-        Every change asks for it: -1000 when the session has been ended.
+        Every change asks for it: -1000 when the session has been ended.  What takes its changes back asks too, where
+        it gives space back.
         """
-        if self.closed:
+        if self.closed and not self.journal.taking_back:
             raise _ended()
         return self._begun()
 

@@ -13,7 +13,7 @@ from engine.files.crash import CrashPolicy
 from engine.format.column import ASCII, Storage
 from engine.store import definitions
 from tests.store.conftest import PATH
-from tests.store.desk import HOSTS, code_of, hosts
+from tests.store.desk import HOST_INDEXES, HOSTS, code_of, hosts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -269,6 +269,22 @@ def test_everything_is_taken_back(desk: Desk) -> None:
     assert table.cursor("byPort").count() == 79
     filled(hosts(database, "Second"))
     assert desk.settled() == []
+
+
+@pytest.mark.parametrize("ends", ["session", "instance"])
+def test_an_end_takes_open_definitions_back(desk: Desk, ends: str) -> None:
+    _, database = desk.open()
+    filled(hosts(database))
+    session, other = desk.open()
+    session.begin()
+    filled(hosts(other, "Lost"))
+    other["Hosts"].create_index(Index("more", ("Version",)))
+    if ends == "session":
+        session.close()
+        assert list(database) == ["Hosts"]
+        assert "more" not in database["Hosts"].indexes
+    assert desk.settled() == []
+    assert [index.name for index in desk.definition("Hosts").indexes] == [index.name for index in HOST_INDEXES]
 
 
 def test_others_see_a_definition_when_it_is_committed(desk: Desk) -> None:
