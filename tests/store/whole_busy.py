@@ -10,13 +10,13 @@ from hypothesis.stateful import rule
 
 from engine.table.seeking import Seek
 from tests.store.whole_base import SESSIONS
-from tests.store.whole_rows import Rows
+from tests.store.whole_definitions import COLUMNS, INDEXES, KINDS, Definitions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 SEEDS: Final = st.integers(0, 1 << 32)
-USUAL: Final = ("Main", "Plain", "Heap", "Main", "Plain", "Heap", "Other")
+USUAL: Final = ("Main", "Plain", "Heap") * 6 + ("Other", "other", "Third")
 LOOK: Final = 6
 """Steps of a session between two looks at a table."""
 BEGINS: Final = (0.6, 0.08, 0.04, 0.02)
@@ -40,6 +40,10 @@ def values(chance: random.Random) -> dict[str, Any]:
 
 DRAWS: Final[dict[str, Callable[[random.Random], Any]]] = {
     "name": lambda chance: chance.choice(USUAL),
+    "to": lambda chance: chance.choice(USUAL),
+    "kind": lambda chance: chance.choice(KINDS),
+    "definition": lambda chance: chance.choice(COLUMNS),
+    "index": lambda chance: chance.choice(INDEXES),
     "number": lambda chance: chance.randrange(120),
     "values": values,
     "lazy": lambda chance: chance.random() < 0.7,
@@ -72,10 +76,17 @@ THINGS: Final[dict[str, tuple[int, tuple[str, ...]]]] = {
     "seek": (5, (*_ROW, "value", "match", "which")),
     "ranges": (3, ("who", "name", "lower", "size", "inclusive")),
     "clean_up": (2, ()),
+    "make_table": (2, ("who", "name", "kind")),
+    "delete_table": (1, ("who", "name")),
+    "rename_table": (1, ("who", "name", "to")),
+    "add_column": (2, ("who", "name", "definition")),
+    "delete_column": (2, ("who", "name", "definition")),
+    "create_index": (2, ("who", "name", "index")),
+    "delete_index": (2, ("who", "name", "index")),
 }
 
 
-class Busy(Rows):
+class Busy(Definitions):
     """Much at once.  `things` is what a session does: how often, and what is drawn for it."""
 
     things: ClassVar[dict[str, tuple[int, tuple[str, ...]]]] = THINGS

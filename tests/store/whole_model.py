@@ -282,13 +282,16 @@ class Model:
         return table.rows[mark]
 
     def update(self, person: Person, table: TableState, mark: bytes, values: Mapping[str, Any]) -> None:
-        """Change columns of a row."""
+        """Change columns of a row; without one the row is only kept from others."""
         self._check_columns(table, values)
         before = self.row(table, mark)
+        if not values:
+            self.lock(person, table, mark)
+            return
         row = before | dict(values)
         version = table.column("version")
         if version is not None:
-            row[version] = before[version] + 1
+            row[version] = (before[version] or 0) + 1
         for value in values.values():
             self.store_long(person, table, value)
         if table.has_primary and row["Id"] != before["Id"]:
@@ -331,7 +334,7 @@ class Model:
         """Add to a column; return its value before."""
         self._check_columns(table, {column: 0})
         if not table.columns[column].escrow:
-            raise Refused(Err.ColumnNotUpdatable)
+            raise Refused(Err.InvalidOperation)
         before: int = self.row(table, mark)[column]
         node, uid = ("row", table.uid, mark), table.uid
         self.demand(person, node, Err.WriteConflict, delta=True)
@@ -369,5 +372,5 @@ class Model:
             raise Refused(Err.ColumnNoChunk)
         self.store_long(person, table, value)
         version = table.column("version")
-        more = {} if version is None else {version: row[version] + 1}
+        more = {} if version is None else {version: (row[version] or 0) + 1}
         self._put(person, table.uid, mark, row | {column: value} | more)
