@@ -175,6 +175,9 @@ def _fill(
         database.change_header(
             lambda found: header_changes.attach(found, position=position, dbid=database.dbid, current=current, time=now)
         )
+        pages.keep_for(database.header)
+    # What images of another header were for is on the disk before the header is.
+    pages.sync()
     # Dirty, with the logs it requires, before the checkpoint may pass the record.
     database.write_header()
     small_tables(session, pages, version.update_major)

@@ -208,6 +208,8 @@ class Starter:
         recovery = self._recovery(found, checkpoint)
         recovery.replay()
         self._resources.callback(recovery.replayed_state().close)
+        # Pages that are known by the log that goes are whole before it does.
+        recovery.mend()
         if recovery.limit is not None:
             # The headers first: once a log is gone, no header may say that it is needed.
             recovery.lower_ranges()

@@ -12,8 +12,9 @@ Source: log reference 1.9-1.11, 6.1-6.6, 6.9.
 from __future__ import annotations
 
 import threading
+import zlib
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from engine.errors import Err, EseError
 from engine.files.base import OpenMode
@@ -22,6 +23,7 @@ from engine.format.lr.control import NOP2, Fragment, FragmentBegin
 from engine.format.names import LAST_GENERATION
 from engine.format.segment import NOP_PADDING_LIMIT, SEGMENT_HEADER_SIZE, SEGMENT_PAYLOAD
 from engine.log.generation_file import GenerationFile
+from engine.log.mark import LogMark
 from engine.log.paths import join
 from engine.log.placing import end_of
 from engine.log.rollover import (
@@ -39,9 +41,9 @@ if TYPE_CHECKING:
 
     from engine.env import Environment
     from engine.events import EventLog
-    from engine.format.attachinfo import AttachInfo
     from engine.format.dbms_param import DbmsParam
     from engine.format.names import LogNames
+    from engine.log.owner import LogOwner
     from engine.types import Signature
 
 WARN_GENERATION: Final = 0x40000000
@@ -54,19 +56,6 @@ NEW_LOG_FAILED: Final = 413
 
 RESERVED_GENERATIONS: Final = 16
 """Generations at the end of the numbering that are left for ending well."""
-
-
-class LogOwner(Protocol):
-    """What the writer asks of the instance when a generation begins.  Called with the writer's lock held."""
-
-    def attach_list(self) -> tuple[AttachInfo, ...]:
-        """Return the databases attached at the first byte of the next generation."""
-
-    def checkpoint_position(self) -> LgPos:
-        """Return the present checkpoint, for information in the header."""
-
-    def generation_begun(self, header: LogHeader) -> None:
-        """Write the new generation into the headers of the attached databases, durably."""
 
 
 class LogWriter:
@@ -112,7 +101,7 @@ class LogWriter:
         self._io = threading.Lock()
         """Held by who writes to the file; taken with `lock` held, never the other way round."""
         self._last_record = LgPos(file.header.generation, next_segment, 0)
-        self._tip = self._last_record
+        self._mark = LogMark(self._last_record, file.header.created)
 
     @classmethod
     def open(  # noqa: PLR0913
@@ -207,7 +196,12 @@ class LogWriter:
     @property
     def tip(self) -> LgPos:
         """End of what is durable: a record is on the disk when its position is below."""
-        return self._tip
+        return self._mark.position
+
+    @property
+    def mark(self) -> LogMark:
+        """The same place, as it can be found again."""
+        return self._mark
 
     @property
     def dbms_param(self) -> DbmsParam:
@@ -291,7 +285,7 @@ class LogWriter:
 
         Of several threads that wait, one writes for all.
         """
-        while self._tip <= position:
+        while self.tip <= position:
             with self.lock:
                 self.check()
                 work = self._take() if self._io.acquire(blocking=False) else None
@@ -299,14 +293,14 @@ class LogWriter:
                 # Somebody is writing: what this thread waits for is among it, or goes with the next write.
                 with self._io:
                     continue
-            segments, tip = work
+            segments, mark = work
             if not segments:
                 self._io.release()
                 return
             error = None
             try:
                 self._file.store(segments)
-                self._tip = tip
+                self._mark = mark
             except EseError as caught:
                 # Nobody may write behind what has failed.
                 self._failure = error = caught
@@ -399,19 +393,19 @@ class LogWriter:
         self._payload = bytearray()
         self._stored = 0
 
-    def _take(self) -> tuple[list[tuple[int, bytes, LogTime]], LgPos]:
+    def _take(self) -> tuple[list[tuple[int, bytes, LogTime]], LogMark]:
         """Return what is to be written, and where the stream will end on the disk."""
         segments, self._full = self._full, []
         if len(self._payload) > self._stored:
             segments.append((self._segment, bytes(self._payload), self._started))
             self._stored = len(self._payload)
         offset = SEGMENT_HEADER_SIZE + len(self._payload) if self._payload else 0
-        return segments, LgPos(self.generation, self._segment, offset)
+        return segments, LogMark(LgPos(self.generation, self._segment, offset), self.created, zlib.crc32(self._payload))
 
     def _write_out(self) -> None:
         with self._io:
             self.check()
-            segments, tip = self._take()
+            segments, mark = self._take()
             try:
                 self._file.store(segments)
             except EseError as error:
@@ -420,7 +414,7 @@ class LogWriter:
                 # What was to be written is in no file: nobody may write behind it.
                 self._failure = self._broken_off()
                 raise
-            self._tip = tip
+            self._mark = mark
 
     def _broken_off(self) -> EseError:
         return EseError.from_code(Err.LogWriteFail, "a write was broken off", path=self.path)
@@ -442,7 +436,7 @@ class LogWriter:
             self._current_name = self.names.current
             self._file = GenerationFile(self.env.fs.open(self.path, OpenMode.READ_WRITE), header)
             self._segment, self._payload, self._stored = 1, bytearray(), 0
-            self._tip = LgPos(generation, 1, 0)
+            self._mark = LogMark(LgPos(generation, 1, 0), header.created)
             # The databases know of the generation before any record in it is acknowledged.
             self._owner.generation_begun(header)
         except EseError as error:

@@ -23,6 +23,7 @@ from engine.format.page import HEADER_PAGES, page_offset
 from engine.header_changes import clean_shutdown, restored
 from engine.header_file import first_to_write, write_header
 from engine.log.paths import folder_of
+from engine.pages.shadow import LIVE, RECOVERY, remove_shadow
 from engine.recovery.undo import UndoResult, undo_all
 from engine.types import LGPOS_MIN, LgPos
 
@@ -68,10 +69,11 @@ class Closing:
             if self.set_top:
                 each.header = restored(each.header)
             if each.header != each.on_disk:
-                self._write_pages(each)
+                self._write_pages(each, writer)
                 with self._opened(each) as database:
                     # Their detach is in the log; a checkpoint that moved on would hide it.
                     database.write_header()
+                self._forget_shadows(each)
         ended = state.ended_at
         if ended is None:
             ended = self._close_log(state, writer, bond)
@@ -93,7 +95,7 @@ class Closing:
                 # What undoes a change is on the disk before the page that it changes.
                 writer.flush()
             for each in state.attached.values():
-                self._write_pages(each)
+                self._write_pages(each, writer)
             if not state.last_is_mark:
                 mark = writer.append(ShutDownMark().pack())
                 # The mark is on the disk before a header names it.
@@ -106,6 +108,7 @@ class Closing:
                     database.change_header(restored)
                 # Clean before the log says that the recovery is over.
                 database.write_header()
+                self._forget_shadows(state.attached[database.dbid])
                 bond.remove(database)
                 if self.set_top and self.top > self.set_top:
                     self.events.report(329, database.path, str(mark), "0")
@@ -137,7 +140,7 @@ class Closing:
         # The name is on the disk before the log says that the database is consistent.
         fs.fsync_directory(folder_of(path))
 
-    def _write_pages(self, replayed: ReplayedHeader) -> None:
+    def _write_pages(self, replayed: ReplayedHeader, writer: LogWriter) -> None:
         """Bring the replayed pages into the database, and say which damaged ones the log has built anew."""
         pages = replayed.pages
         if not pages.changed:
@@ -146,7 +149,12 @@ class Closing:
             self.events.report(474, replayed.path, *_place_of(error, pages.page_size), str(pgno))
             self.events.report(419, replayed.path, str(pgno), str(error.code), str(self.started), "")
         with self.env.fs.open(replayed.path, OpenMode.READ_WRITE) as target:
-            pages.write_back(target)
+            pages.write_back(target, writer.mark)
+
+    def _forget_shadows(self, replayed: ReplayedHeader) -> None:
+        """Remove what was kept of pages while they were written: the header says that the database is clean."""
+        for suffix in (LIVE, RECOVERY):
+            remove_shadow(self.env.fs, replayed.path + suffix)
 
     def _opened(self, replayed: ReplayedHeader) -> AttachedDatabase:
         """Open a database for writing its header."""

@@ -17,6 +17,7 @@ Source: log reference 3.6-3.8, 3.10.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from engine import header_changes
@@ -42,6 +43,8 @@ from engine.format.lr import (
     TrimDB,
 )
 from engine.header_file import read_header
+from engine.log.mark import reaches
+from engine.pages.shadow import Bond, state_of
 from engine.recovery.attach_rule import Named, Verdict, judge
 from engine.recovery.database_pages import ReplayedPages
 from engine.recovery.replay import Replay
@@ -56,7 +59,9 @@ if TYPE_CHECKING:
     from engine.format.dbheader import DatabaseHeader
     from engine.format.logheader import LogHeader
     from engine.format.lr import Record
+    from engine.log.mark import LogMark
     from engine.log.records import LogRecord
+    from engine.log.stream import LogStream
 
 _ENDS = frozenset((LrType.Term, LrType.Term2, LrType.RecoveryQuit, LrType.RecoveryQuit2))
 _FILLERS = frozenset((LrType.NOP, LrType.NOP2))
@@ -155,8 +160,19 @@ class ControlReplay:
     last_is_mark: bool = False
     pages: Replay = field(default_factory=Replay)
     """Sessions, and the pages of the databases that take part."""
+    replayed_from: LgPos = LGPOS_MIN
+    reaches: Callable[[LogMark], bool] | None = None
+    """Whether the log that is replayed has what was durable at a mark; None: it cannot be told."""
     ended_at: LgPos | None = None
     """Place of the Term or RecoveryQuit that the log ends with so far."""
+
+    def follows(self, stream: LogStream, start: LgPos) -> None:
+        """Say which log is replayed, from where on: with it, pages that were kept twice may count.
+
+        A restore has no use for them.  What lies beside its databases was not made with the copies of the set.
+        """
+        if not self.set_top:
+            self.replayed_from, self.reaches = start, partial(reaches, stream)
 
     def begin(self, entries: tuple[AttachInfo, ...], log: LogHeader) -> None:
         """Take the databases that are attached where the replay starts."""
@@ -301,6 +317,7 @@ class ControlReplay:
                 dbtime=header.dbtime_dirtied,
                 objid=header.objid_last,
                 cache_pages=self.cache_pages,
+                bond=None if self.reaches is None else Bond(state_of(header), self.replayed_from, self.reaches),
             )
         else:
             pages = known.pages

@@ -11,19 +11,22 @@ Source: log reference 3.1, 3.2, 3.6, 3.11.
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final
 
 from engine.files.base import OpenMode
 from engine.format.page import page_offset
 from engine.pages.cache import PageCache
-from engine.pages.shadow import LIVE, RECOVERY, PageShadow, remove_shadow, torn_pages
+from engine.pages.shadow import RECOVERY, PageShadow, make_shadows_durable, torn_pages
 from engine.pages.source import FilePages, SpilledPages
 from engine.space import owned_pages
 
 if TYPE_CHECKING:
     from engine.errors import EseError
     from engine.files.base import File, FileSystem
+    from engine.log.mark import LogMark
     from engine.page_reading import File as Readable
+    from engine.pages.shadow import Bond
     from engine.types import LgPos
 
 _BATCH: Final = 64
@@ -57,10 +60,11 @@ class ReplayedPages:
     `attach_position` is its lgposAttach: records at or before it are not for it.  `dbtime_last` and `objid_last`
     begin at the greater of what its header and the list of attached databases say.  At most `cache_pages` are kept
     decoded (0: what fits 32 MiB), and pages whose before-images are not logged yet.  `anew`: whatever lies at `path` is
-    not looked at.
+    not looked at.  With a `bond` torn pages are taken from the shadows of the database, and those that are written are
+    kept twice; without, the file is one that is made anew when its writing does not end.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a database in a replay consists of
         self,
         fs: FileSystem,
         path: str,
@@ -71,6 +75,7 @@ class ReplayedPages:
         objid: int,
         anew: bool = False,
         cache_pages: int = 0,
+        bond: Bond | None = None,
     ) -> None:
         self.attach_position = attach_position
         self.dbtime_last = dbtime
@@ -79,9 +84,11 @@ class ReplayedPages:
         self.page_size = page_size
         try:
             self.spilled = SpilledPages(FilePages(self._file, page_size, cache_bytes=4 * 1024 * 1024))
-            if not anew:
-                for pgno, image in torn_pages(fs, self._file, page_size).items():
-                    self.spilled.write(pgno, image)
+            self._fs, self._bond = fs, bond
+            self.torn = {} if bond is None else torn_pages(fs, self._file, page_size, bond)
+            """Pages that count instead of those in the file, until `mend` has put them there."""
+            for pgno, image in self.torn.items():
+                self.spilled.write(pgno, image)
         except BaseException:
             self._file.close()
             raise
@@ -137,32 +144,51 @@ class ReplayedPages:
         """Damaged pages that the log has built anew."""
         return self.cache.rebuilt
 
-    def write_back(self, target: File, fs: FileSystem | None = None) -> None:
+    def mend(self, target: File) -> None:
+        """Put the pages that were taken from shadows where they belong, durably; the log need not have any more yet.
+
+        A crash in between tears pages of which the shadows have what they had.
+        """
+        if not self.torn:
+            return
+        make_shadows_durable(self._fs, target.path)
+        for pgno, image in sorted(self.torn.items()):
+            target.write_at(page_offset(pgno, self.page_size), image)
+        # From here on no page depends on the images: their file may be used again, and the log be cut before them.
+        target.fsync()
+        self.torn.clear()
+
+    def write_back(self, target: File, mark: LogMark) -> None:
         """Write every changed page to the database, make it durable, and end the file behind the last owned page.
 
-        The log that describes the changes must be durable before.  Written in page order; a crash in between is
-        repaired by replaying again, because each page says by its dbtime what it holds already.  With `fs` the pages
-        are kept in a shadow meanwhile, so that none is lost that tears; without, the file is one that is made anew.
+        The log that describes the changes must be durable before; `mark` is its end.  Written in page order; a crash in
+        between is repaired by replaying again, because each page says by its dbtime what it holds already.
         """
+        self.mend(target)
         self.cache.flush()
-        written = self.spilled.written()
-        shadow = None if fs is None else PageShadow(fs, target.path + RECOVERY, self.page_size, target.fsync)
-        step = _BATCH if shadow is None else min(_BATCH, shadow.most)
-        for start in range(0, len(written), step):
-            batch = [(pgno, self.spilled.read(pgno)) for pgno in written[start : start + step]]
+        bond, shadow = self._bond, None
+        if bond is not None:
+            shadow = PageShadow(self._fs, target.path + RECOVERY, self.page_size, bond.state, target.fsync)
+        with ExitStack() as opened:
             if shadow is not None:
-                shadow.protect(batch)
-            for pgno, data in batch:
-                target.write_at(page_offset(pgno, self.page_size), data)
+                opened.callback(shadow.close)
+            self._write_all(target, shadow, mark)
         # The pages are on the disk before a header says that the database is clean.
         target.fsync()
-        if fs is not None and shadow is not None:
-            shadow.remove()
-            remove_shadow(fs, target.path + LIVE)
         end = page_offset(owned_pages(target, self.page_size).last + 1, self.page_size)
         if target.size() != end:
             target.truncate(end)
             target.fsync()
+
+    def _write_all(self, target: File, shadow: PageShadow | None, mark: LogMark) -> None:
+        written = self.spilled.written()
+        step = _BATCH if shadow is None else min(_BATCH, shadow.most)
+        for start in range(0, len(written), step):
+            batch = [(pgno, self.spilled.read(pgno)) for pgno in written[start : start + step]]
+            if shadow is not None:
+                shadow.protect(batch, mark)
+            for pgno, data in batch:
+                target.write_at(page_offset(pgno, self.page_size), data)
 
     def close(self) -> None:
         """Give up the file and the temporary one; idempotent."""

@@ -139,7 +139,8 @@ class Reach(Replay):
         found = self._known.get((dbid, pgno))
         if found is None:
             try:
-                found = database.spilled.base.page(pgno).header.dbtime
+                source = database.spilled if pgno in database.torn else database.spilled.base
+                found = source.page(pgno).header.dbtime
             except EseError as error:
                 if error.code not in _UNREADABLE:
                     raise
@@ -180,6 +181,7 @@ def earliest_stop(
     state = ControlReplay(
         env, quiet, find, start.generation, _highest(stream, start.generation), set_top=set_top, pages=reach
     )
+    state.follows(stream, start)
     try:
         _follow(stream, checkpoint, start, state, reach, set_top)
     finally:

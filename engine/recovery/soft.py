@@ -156,6 +156,7 @@ class Recovery:
                 cache_pages=self.cache_pages,
             )
             self.state = state
+            state.follows(self.stream, start)
             self._follow(state, range(start.generation, limit.generation + 1), limit)
             self._check_end(state, find)
             self.stands_time = segment_time(self.stream, self.last_record)
@@ -400,6 +401,14 @@ class Recovery:
         count = header.gen_max_committed - last
         self.lost.append(Loss(database.path, last + 1, header.gen_max_committed))
         self.events.report(524, database.path, str(count), str(last + 1), highest, str(last), self.stream.folder)
+
+    def mend(self) -> None:
+        """Put pages that were torn right in the files; to be called before any log goes that they were changed with."""
+        state = self.replayed_state()
+        for each in (*state.finished.values(), *state.attached.values()):
+            if each.pages.torn:
+                with self.env.fs.open(each.path, OpenMode.READ_WRITE) as file:
+                    each.pages.mend(file)
 
     def lower_ranges(self) -> None:
         """Write into the headers that the databases need no log behind the limit; to be called before any goes.

@@ -27,7 +27,7 @@ from engine.format.page import FLUSH_TYPE_SHIFT, PageFlags, page_offset
 from engine.format.versions import LOG_VERSION_NEW_PAGE
 from engine.page_reading import read_verified
 from engine.pages.mutable import MutablePage
-from engine.pages.shadow import LIVE, RECOVERY, PageShadow, remove_shadow
+from engine.pages.shadow import LIVE, RECOVERY, PageShadow, remove_shadow, state_of
 from engine.store.page_rules import assert_rules
 from engine.types import LGPOS_MIN
 
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from engine.attached import AttachedDatabase
+    from engine.format.dbheader import DatabaseHeader
     from engine.store.journal import Journal
     from engine.types import LgPos
 
@@ -136,7 +137,8 @@ class StorePages:
         for suffix in () if self.read_only else (LIVE, RECOVERY):
             # What an earlier run left says nothing of a database that is clean.
             remove_shadow(database.fs, self.path + suffix)
-        self._shadow = PageShadow(database.fs, self.path + LIVE, self.page_size, self._make_durable)
+        state = state_of(database.header)
+        self._shadow = PageShadow(database.fs, self.path + LIVE, self.page_size, state, self._make_durable)
         self.pool.stores.append(self)
         self.sealed = self.read_only
         """Whether the log says, or is about to say, that the file has everything: nothing changes any more."""
@@ -150,6 +152,10 @@ class StorePages:
         """Follow the format level of the database's header, within what the log stream can carry."""
         with_log = self.journal.writer.header.version >= LOG_VERSION_NEW_PAGE
         self.announces = with_log and self.database.header.update_major >= _ANNOUNCED_LEVEL
+
+    def keep_for(self, header: DatabaseHeader) -> None:
+        """Keep images of pages for a database with this header, which is about to be written."""
+        self._shadow.state = state_of(header)
 
     # PageStore.
 
@@ -333,7 +339,7 @@ class StorePages:
 
     def _write_batch(self, pgnos: list[int]) -> None:
         images = {pgno: self._encoded(pgno) for pgno in pgnos}
-        self._shadow.protect([*images.items()])
+        self._shadow.protect([*images.items()], self.journal.writer.mark)
         for run in _runs(pgnos):
             self.database.write_pages(page_offset(run[0], self.page_size), b"".join(images[pgno] for pgno in run))
             for pgno in run:
