@@ -1,4 +1,4 @@
-"""A whole life of an instance against plain Python: any work of three sessions, crashes, recoveries, restarts.
+"""A whole life of an instance against plain Python: any work of three sessions, backups, restores, crashes, recoveries.
 
 CRASH_ALL=1 takes many more and longer lives (`make crash`); the default is a share of them.
 """
@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests.store.whole_busy import Busy
+from tests.store.whole_backups import Backups
 
 ALL: Final = bool(os.environ.get("CRASH_ALL"))
 LIVES: Final = 500 if ALL else 25
@@ -22,7 +22,7 @@ STEPS: Final = 80 if ALL else 40
 @pytest.mark.slow
 def test_a_life_is_as_the_model_says() -> None:
     run_state_machine_as_test(
-        Busy,
+        Backups,
         settings=settings(
             max_examples=LIVES, stateful_step_count=STEPS, deadline=None, suppress_health_check=list(HealthCheck)
         ),
