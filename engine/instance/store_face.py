@@ -38,6 +38,11 @@ class StoreFace(ABC):
             raise EseError.from_code(Err.NotInitialized if self._keeper is None else Err.LoggingDisabled)
         return self._live
 
+    @property
+    def open_transactions(self) -> int:
+        """Number of sessions with an open transaction."""
+        return 0 if self._live is None else sum(each.level > 0 for each in list(self._live.sessions.values()))
+
     def statistics(self) -> StoreStatistics:
         """Return what goes on in the store, in numbers; -516 when logging is off, -1029 before init."""
         return statistics(self.live, self.keeper().checkpoint_position(), self.params.checkpoint_depth_max)

@@ -97,8 +97,9 @@ def JetInit(instance: int | None) -> int:
 
 
 def JetTerm2(instance: int | None, grbit: int = TermOptions.ABRUPT) -> int:
-    """End an instance.  A refusal (-505, -1059, -1000) leaves it running, any other outcome ends the handle.
+    """End an instance.  A refusal leaves it running, any other outcome ends the handle.
 
+    Refusals: a backup runs (-505), a transaction is open and the end is to be complete (-1059), it is ending (-1000).
     One that was never started is -1029, and its handle is gone as well.
     """
     try:
@@ -107,6 +108,8 @@ def JetTerm2(instance: int | None, grbit: int = TermOptions.ABRUPT) -> int:
         if options & ~sum(TermOptions):
             raise EseError.from_code(Err.InvalidGrbit, f"{options:#x}")
         options = options or int(TermOptions.ABRUPT)
+        if options & TermOptions.COMPLETE and found.open_transactions:
+            raise EseError.from_code(Err.TooManyActiveUsers, "JET_bitTermAbrupt takes open transactions back")
     except EseError as error:
         return error.code
     try:

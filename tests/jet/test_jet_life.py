@@ -9,6 +9,7 @@ import pytest
 from engine import jet
 from engine.errors import Err
 from engine.format.dbheader import DatabaseHeader
+from engine.info import database_info
 from engine.jet.handles import HANDLES
 from engine.params import Param
 from engine.types import TermOptions
@@ -44,6 +45,29 @@ def start(built: Path, tmp_path: Path) -> Iterator[Callable[..., tuple[int, int,
     yield make
     for each in handles:
         jet.JetTerm2(each)
+
+
+def test_a_complete_end_waits_for_no_open_transaction(start: Callable[..., Any]) -> None:
+    handle, session, folder = start()
+    assert jet.JetBeginTransaction(session) == 0
+    assert jet.JetTerm2(handle, TermOptions.COMPLETE) == Err.TooManyActiveUsers == -1059
+    # It goes on running, and so does the transaction.
+    error, database = jet.JetOpenDatabase(session, str(folder / "a.edb"))
+    assert error == 0
+    assert jet.JetCloseDatabase(session, database) == 0
+    assert jet.JetRollback(session) == 0
+    assert jet.JetBeginTransaction(session) == 0
+    assert jet.JetCommitTransaction(session) == 0
+    assert jet.JetTerm2(handle, TermOptions.COMPLETE) == 0
+    assert database_info(folder / "a.edb").clean
+
+
+def test_an_abrupt_end_takes_open_transactions_back(start: Callable[..., Any]) -> None:
+    handle, session, folder = start()
+    assert jet.JetBeginTransaction(session) == 0
+    assert jet.JetTerm2(handle, TermOptions.ABRUPT) == 0
+    assert database_info(folder / "a.edb").clean
+    assert jet.JetRollback(session) == Err.InvalidSesid
 
 
 def test_a_whole_life(start: Callable[..., Any]) -> None:
