@@ -276,6 +276,55 @@ def test_attach_detach_and_term_against_a_running_backup(loaded: Live) -> None:
     assert marks(loaded.rows(MARKS)) == bank.state(max(bank.history))
 
 
+def test_a_piece_that_is_being_read_holds_up_nobody_but_writes_of_pages(
+    new_live: Callable[..., Live], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live = new_live(500)
+    live.disk.make_directory("/b")
+    tree = TreeRef(live.pages, *live.root(MARKS), parent=TreeRef(live.pages, 1, 1))
+    hand, done = Hand(), list[object]()
+    reading, go_on = threading.Event(), threading.Event()
+    file_type: Any = type(live.database.file)
+    read = file_type.read_into_at
+
+    def slowly(file: object, offset: int, view: memoryview) -> int:
+        reading.set()
+        assert go_on.wait(60)
+        return int(read(file, offset, view))
+
+    monkeypatch.setattr(file_type, "read_into_at", slowly)
+    backup = threading.Thread(target=lambda: done.append(live.instance.backup("/b").kind))
+    backup.start()
+    assert reading.wait(60)
+    sessions = [live.instance.session() for _ in range(WRITERS)]
+    for number in range(200):
+        store = sessions[number % WRITERS].store
+        store.begin()
+        nodes.replace(store, tree, key_of(number), hand.record(number, -1, 9))
+        nodes.insert(store, tree, key_of(ROWS + number), hand.record(ROWS + number, -1, 50))
+        store.commit()
+    assert done == [], "the first piece is still being read"
+
+    def write() -> None:
+        with live.journal.latch:
+            live.pages.flush()
+
+    flush = threading.Thread(target=write)
+    flush.start()
+    flush.join(0.2)
+    assert flush.is_alive()
+    go_on.set()
+    for thread in (flush, backup):
+        thread.join(60)
+        assert not thread.is_alive()
+    assert done == ["full"]
+    assert live.pages.dirty_pages == 0
+    live.end()
+    assert live.findings() == []
+    rows = marks(live.rows(MARKS))
+    assert [number for number, value in rows.items() if value == -1] == [*range(200), *range(ROWS, ROWS + 200)]
+
+
 @pytest.mark.parametrize("options", [None, TermOptions.STOP_BACKUP | TermOptions.COMPLETE, TermOptions.ABRUPT])
 def test_a_backup_that_is_stopped_under_writers(loaded: Live, options: TermOptions | None) -> None:
     """Stopped by itself, it leaves the writers at work; by the end of the instance, everything is as after any end."""
