@@ -9,6 +9,7 @@ libesedb 20260704   a raw long-value chunk that begins with 18..1F is taken for 
                     behind an empty first tagged field without header byte all tagged fields are lost (small pages)
                     fixed columns that are null are given as their filler bytes
                     no getter for multi-values: their directory is taken apart in the test
+                    type 18 (UnsignedLongLong) is unknown
 dissect 1.1         a raw chunk is taken for packed from the third chunk on, when it begins with 08..3F
                     text loses trailing NULs, dates come as integers, GUIDs as text, a default is not filled in
                     type 18 (UnsignedLongLong) is unknown

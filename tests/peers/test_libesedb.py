@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from engine import open_database
 from engine.build import Column, ColumnType, Storage
 from engine.format.column import TYPE_SIZES
 from engine.format.value import encoder
@@ -80,6 +81,8 @@ def test_names_and_counts(sample: Any, opened: Callable[[Path], Any]) -> None:
     assert counts["Plain"] == len(sample.plain)
     assert counts["Empty"] == 0
     assert counts["MSysObjects"] == counts["MSysObjectsShadow"] > 100
+    with open_database(sample.path, strict=True) as ours:
+        assert {name: sum(1 for _ in ours[name]) for name in ours} == counts
 
 
 def test_every_value_of_every_row(sample: Any, opened: Callable[[Path], Any]) -> None:
@@ -129,3 +132,9 @@ def test_empty_first_tagged_field(one_table: Any, opened: Callable[[Path], Any])
     ]
     path = one_table(columns, [(1, b"", b"full")])
     assert value_of(opened(path).get_table_by_name("T").get_record(0), 2) == b"full"
+
+
+@pytest.mark.xfail(reason="libesedb does not know type 18", strict=True, raises=OSError)
+def test_the_last_type(one_table: Any, opened: Callable[[Path], Any]) -> None:
+    path = one_table([Column("Id", ColumnType.LONG), Column("U", ColumnType.UNSIGNED_LONG_LONG)], [(1, 2**64 - 1)])
+    assert value_of(opened(path).get_table_by_name("T").get_record(0), 1) == b"\xff" * 8
