@@ -13,16 +13,21 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.store.whole_backups import Backups
+from tests.store.whole_points import Points
 
 ALL: Final = bool(os.environ.get("CRASH_ALL"))
 LIVES: Final = 500 if ALL else 25
 STEPS: Final = 80 if ALL else 40
 
 
+class Life(Points, Backups):
+    """All of it."""
+
+
 @pytest.mark.slow
 def test_a_life_is_as_the_model_says() -> None:
     run_state_machine_as_test(
-        Backups,
+        Life,
         settings=settings(
             max_examples=LIVES, stateful_step_count=STEPS, deadline=None, suppress_health_check=list(HealthCheck)
         ),

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
-from engine import open_database
 from engine.env import Environment
 from engine.errors import Err
 from engine.files.base import OpenMode
@@ -20,9 +19,9 @@ from engine.files.crash import CrashFileSystem, CrashPolicy
 from engine.instance import Instance
 from tests.store.conftest import FOLDER, PATH
 from tests.store.desk import code_of
-from tests.store.whole_base import PAGE
+from tests.store.whole_base import PAGE, contents
 from tests.store.whole_busy import SEEDS, Busy
-from tests.store.whole_state import State, seen, shown
+from tests.store.whole_state import State, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,11 +41,16 @@ class Kept:
 
 
 class Backups(Busy):
-    """Sets made and restored.  The last of `kept` is the one that incremental backups go to."""
+    """Sets made and restored.
+
+    `base` is the set that incremental backups go to: the last full one after which logs were deleted.  Without that
+    it is a copy, which no incremental one can follow.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.kept: list[Kept] = []
+        self.base: Kept | None = None
         self.folders = 0
         self.stream: Iterator[None] | None = None
 
@@ -65,12 +69,12 @@ class Backups(Busy):
         kept = Kept(self.new_folder(), [], atomic)
         if self._back_up(kept, seed, count):
             self.kept.append(kept)
+            self.base = kept
 
     @rule(seed=SEEDS, count=st.integers(0, 20))
-    @precondition(lambda self: self.kept)
     def back_up_more(self, seed: int, count: int) -> None:
-        """Add the logs since then to the last set."""
-        self._back_up(self.kept[-1], seed, count, incremental=True)
+        """Add the logs since then to the last full set."""
+        self._back_up(self.base or Kept(self.new_folder(), []), seed, count, incremental=True)
 
     def _back_up(self, kept: Kept, seed: int, count: int, *, incremental: bool = False) -> bool:
         """Back up; return whether it was made, and not refused for another that is running."""
@@ -87,7 +91,9 @@ class Backups(Busy):
                 kept.folder, incremental=incremental, atomic=kept.atomic, progress=working
             )
         )
-        assert code == (Err.BackupInProgress if self.stream is not None else 0)
+        missing = incremental and self.base is None
+        expected = Err.BackupInProgress if self.stream is not None else Err.MissingFullBackup if missing else 0
+        assert code == expected
         if not code:
             kept.possible = self.model.states[before:]
             # Whatever the set may have must be durable: it is not ahead of the instance.
@@ -98,9 +104,11 @@ class Backups(Busy):
     @precondition(lambda self: self.stream is None)
     def begin_streaming(self, incremental: bool, truncate: bool) -> None:  # noqa: FBT001 - a drawn value
         """Begin a backup that is read piece by piece."""
-        incremental = incremental and bool(self.kept)
-        kept = self.kept[-1] if incremental else Kept(self.new_folder(), [])
-        if not kept.atomic:
+        kept = self.base if incremental else Kept(self.new_folder(), [])
+        if kept is None:
+            backup = self.desk.live.instance.begin_external_backup
+            assert code_of(lambda: backup(incremental=True)) == Err.MissingFullBackup
+        elif not kept.atomic:
             self.stream = self._streamed(kept, incremental=incremental, truncate=truncate)
             next(self.stream)
 
@@ -132,6 +140,7 @@ class Backups(Busy):
         kept.possible = [state]
         if not incremental:
             self.kept.append(kept)
+            self.base = kept if truncate else self.base
 
     def _copied(self, file: BackupFile, folder: str) -> Iterator[None]:
         at = 0
@@ -145,8 +154,9 @@ class Backups(Busy):
     @rule(which=st.integers(0, 3), forward=st.booleans())
     @precondition(lambda self: self.kept)
     def restore(self, which: int, forward: bool) -> None:  # noqa: FBT001 - a drawn value
-        """Restore a set elsewhere; `forward`: the last one, and the live logs as a killed process leaves them."""
-        kept = self.kept[-1] if forward else self.kept[which % len(self.kept)]
+        """Restore a set elsewhere; `forward`: with the live logs beside it, as a killed process leaves them."""
+        forward = forward and self.base is not None
+        kept = self.base if forward and self.base is not None else self.kept[which % len(self.kept)]
         possible = self.model.states[self.model.durable :] if forward else kept.possible
         killed, disk = self.desk.disk.crash(CrashPolicy.KEEP_ALL), CrashFileSystem()
         disk.load(kept.folder, kept.folder, source=killed)
@@ -163,9 +173,7 @@ class Backups(Busy):
         other.restore(kept.folder, "/r")
         path = f"/r/{PATH.rpartition('/')[2]}"
         self.judge(path, disk)
-        with open_database(path, fs=disk, strict=True) as reader:
-            found = dict(seen((name, reader[name]) for name in reader.tables(system=False)))
-        assert any(shown(each) == found for each in possible), f"none of {len(possible)} states"
+        assert contents(path, disk) in map(shown, possible), f"none of {len(possible)} states"
 
     def leave(self) -> None:
         if self.stream is not None:

@@ -14,14 +14,15 @@ from engine.errors import Err, EseError
 from engine.files.crash import CrashFileSystem, CrashPolicy
 from engine.format.column import ASCII
 from engine.params import Param
-from tests.store.conftest import PATH
+from tests.store.conftest import PATH, Live
 from tests.store.desk import Desk, code_of
 from tests.store.whole_model import DEEPEST, Change, Model, Person, Refused
-from tests.store.whole_state import KnownIndex, State, TableState, find, seen, shown
+from tests.store.whole_state import KnownIndex, Shown, State, TableState, find, seen, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from engine.files.base import FileSystem
     from engine.store.table import Table
 
 PAGE: Final = 4096
@@ -73,17 +74,34 @@ def mark_of(number: int) -> bytes:
     return b"\x7f" + (number ^ 0x80000000).to_bytes(4, "big")
 
 
+def contents(path: str, disk: CrashFileSystem) -> dict[str, Shown]:
+    """Return what a database holds; it must be clean."""
+    with open_database(path, fs=disk, strict=True) as reader:
+        return dict(seen((name, reader[name]) for name in reader.tables(system=False)))
+
+
 class Base(RuleBasedStateMachine):
     """The instance and its model, step by step together."""
 
     def __init__(self) -> None:
         super().__init__()
         self.desk = Desk(PAGE, params=PARAMS)
+        self.desk.live.end()
+        self.desk.live = self.living(self.desk.disk)
         self.model = Model()
         self.crashed = False
         self.uids = 0
         self.turn = self.started = 0
         self.enter()
+
+    def living(self, disk: CrashFileSystem) -> Live:
+        """Start an instance on a disk."""
+        live = self.desk.live
+        return Live(disk, self.file_system(disk), PAGE, live.settings, clock=live.clock)
+
+    def file_system(self, disk: CrashFileSystem) -> FileSystem:
+        """Return what the instance sees of a disk."""
+        return disk
 
     def enter(self) -> None:
         """Open the sessions, of an instance that has just been started."""
@@ -236,7 +254,7 @@ class Base(RuleBasedStateMachine):
     def crash(self, policy: CrashPolicy, seed: int) -> None:
         """Lose the power; go on from what is there after recovery."""
         self.leave()
-        self.desk.recovered(policy, seed)
+        self.desk.live = self.living(self.desk.live.crash(policy, seed))
         self.crashed = True
         self._go_on(self.model.states[self.model.durable :])
 
@@ -266,10 +284,10 @@ class Base(RuleBasedStateMachine):
         """Stop clean and look at the files."""
         self.leave()
         self.desk.live.end()
+        # The end waits for what nobody has waited for.
+        self.model.durable = len(self.model.states) - 1
         self.judge(PATH)
-        with open_database(PATH, fs=self.desk.disk, strict=True) as reader:
-            found = dict(seen((name, reader[name]) for name in reader.tables(system=False)))
-        assert found == shown(self.model.committed)
+        assert contents(PATH, self.desk.disk) == shown(self.model.committed)
 
     def judge(self, path: str, disk: CrashFileSystem | None = None) -> None:
         """See that the integrity check finds nothing in a file.
@@ -279,6 +297,9 @@ class Base(RuleBasedStateMachine):
         found = [each for each in check(path, fs=disk or self.desk.disk) if each.severity is not Severity.INFO]
         leaks = self.crashed or disk is not None
         assert [str(each) for each in found if each.kind is not CheckKind.LEAKED or not leaks] == []
+
+    def after_each(self) -> None:
+        """Do what is to be done after each thing that a session did."""
 
     def leave(self) -> None:
         """End what the instance is doing besides, before it stops."""

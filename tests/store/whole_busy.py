@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
+from engine.files.crash import CrashPolicy
 from engine.table.seeking import Seek
 from tests.store.whole_base import SESSIONS
 from tests.store.whole_definitions import COLUMNS, INDEXES, KINDS, Definitions
@@ -61,6 +62,9 @@ DRAWS: Final[dict[str, Callable[[random.Random], Any]]] = {
     "which": lambda chance: chance.randrange(6),
     "lower": lambda chance: chance.randrange(60),
     "size": lambda chance: chance.randrange(60),
+    "after": lambda chance: chance.randrange(40),
+    "policy": lambda chance: chance.choice(list(CrashPolicy)),
+    "seed": lambda chance: chance.randrange(1 << 16),
     "inclusive": lambda chance: chance.random() < 0.5,
 }
 _ROW: Final = ("who", "name", "number")
@@ -108,6 +112,7 @@ class Busy(Definitions):
         chance = random.Random(seed)  # noqa: S311 - the same draws for the same seed
         for number in range(count):
             self.step(chance, chance.randrange(SESSIONS))
+            self.after_each()
             if not number % LOOK:
                 self.rows_are_seen()
 
