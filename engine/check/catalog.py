@@ -1,9 +1,10 @@
-"""The catalog against itself: its shadow, and the list of objects.
+"""The catalog against itself: its shadow, the list of objects, and where columns lie in records.
 
     MSysObjects = MSysObjectsShadow         the same rows under the same keys, byte for byte
     MSysObjids                              one row for each table, secondary index and long-value tree
+    fixed columns                           one behind the other in a record
 
-Source: database reference 5.1, 5.7, 10.1.
+Source: database reference 5.1, 5.7, 6.1, 10, 10.1.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from engine.check.findings import CheckKind
 from engine.check.tree import shown
 from engine.errors import EseError
 from engine.format.catalog_row import FDP_CATALOG, FDP_SHADOW, OBJID_CATALOG, OBJID_SHADOW, CatalogRow, CatalogType
+from engine.format.column import FIRST_FIXED_OFFSET, Storage
 from engine.format.node import nodes
 from engine.format.record import RecordLayout
 
@@ -127,6 +129,29 @@ def compare_object_ids(check: Check, tables: Mapping[str, TableDef], spec: TreeS
                 check.error(CheckKind.OBJECT_IDS, detail, spec, page=page.pgno, line=line)
     for objid, (_, _, name) in expected.items():
         check.warn(CheckKind.OBJECT_IDS, f"object {objid}, {name}, is not listed", spec, page=spec.root)
+
+
+def fixed_columns(check: Check, table: TableDef, spec: TreeSpec) -> None:
+    """Note gaps between fixed columns: the engine believes the catalog, and reads wrong values.
+
+    Columns that were deleted keep their places; those of a template come first.  What overlaps was told already.
+    """
+    found = [
+        (not each.derived, each.id, each.offset, each.size, each.name)
+        for each in table.columns
+        if each.storage is Storage.FIXED
+    ]
+    found += [
+        (True, row.id, row.record_offset or 0, row.space_usage, row.name)
+        for row in table.gone
+        if Storage.of(row.id) is Storage.FIXED
+    ]
+    expected = FIRST_FIXED_OFFSET
+    for _, _, offset, size, name in sorted(found):
+        if offset != expected:
+            detail = f"column {name} lies at byte {offset} of a record, the one before ends at {expected}"
+            check.warn(CheckKind.CATALOG, detail, spec, page=FDP_CATALOG)
+        expected = offset + size
 
 
 def _row(layout: RecordLayout, node: Node) -> tuple[int, int, int] | None:

@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final
 
 from engine.catalog import read_catalog
-from engine.check.catalog import OBJECT_IDS_TABLE, compare_object_ids, compare_shadow, expected_objects
+from engine.check.catalog import OBJECT_IDS_TABLE, compare_object_ids, compare_shadow, expected_objects, fixed_columns
 from engine.check.context import Check
 from engine.check.findings import CheckFinding, CheckKind
 from engine.check.space import SpaceCheck, leaked
@@ -210,6 +210,8 @@ class _Run:
         by_objid = {table.objid: checks[name].spec for name, table in tables.items()}
         if OBJID_CATALOG in by_objid and OBJID_SHADOW in by_objid:
             compare_shadow(check, by_objid[OBJID_CATALOG], by_objid[OBJID_SHADOW])
+        for name, table in tables.items():
+            fixed_columns(check, table, checks[name].spec)
         if OBJECT_IDS_TABLE in tables:
             compare_object_ids(check, tables, checks[OBJECT_IDS_TABLE].spec)
         if self._header is not None and check.newest is not None:
