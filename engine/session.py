@@ -100,7 +100,9 @@ class Session:
     def detach(self, path: StrPath | None = None) -> None:
         """Detach a database, or all without a path.
 
-        -505 during a backup, -1203 not attached, -1202 other sessions need it, -1108 within a transaction.
+        Transactions that change it end first; others that want to change it meanwhile get -1207, calls that are
+        transactions of their own wait.  -1202 when one does not end, or still needs what was before changes, -505
+        during a backup, -1203 not attached, -1108 within a transaction.
         """
         with self.entered(ending=True):
             self._not_in_transaction(path)

@@ -313,22 +313,26 @@ class Attachments:
     # -- detach --
 
     def detach(self, path: str | None, *, procid: int) -> None:
-        """Detach a database, or all: -505/-617 during a backup, -1203 not attached, -1202 needed by transactions."""
+        """Detach a database, or all: -505/-617 during a backup, -1203 not attached, -1202 needed by transactions.
+
+        `LiveStore.vacated` surrounds it.
+        """
         with self._changing():
-            if path is None:
-                for database in self._keeper.attached():
-                    self._detach(database, procid)
-                return
-            path = self._absolute(path)
-            found = self._keeper.find(path)
-            if found is None:
-                raise EseError.from_code(Err.DatabaseNotFound, path=path)
-            self._detach(found, procid)
+            for database in self.named(path):
+                self._detach(database, procid)
+
+    def named(self, path: str | None) -> list[AttachedDatabase]:
+        """Return the attached database at `path`, or all; -1203 when it is not attached."""
+        if path is None:
+            return list(self._keeper.attached())
+        path = self._absolute(path)
+        found = self._keeper.find(path)
+        if found is None:
+            raise EseError.from_code(Err.DatabaseNotFound, path=path)
+        return [found]
 
     def _detach(self, database: AttachedDatabase, procid: int) -> None:
         started = time.monotonic()
-        if self._live is not None and database.logged:
-            self._live.check_unused(database)
         position = None
         if database.read_only:
             self._keeper.remove(database)

@@ -361,8 +361,15 @@ class Instance(BackupFace, StoreFace):
             self._running_attachments().create(path, session.store, overwrite=overwrite, max_pages=max_pages)
 
     def detach_database(self, path: str | None, *, procid: int) -> None:
-        """Detach a database or all of them; permitted after `stop_service`."""
-        with self._lock:
+        """Detach a database or all of them; permitted after `stop_service`; see `Session.detach`."""
+        with ExitStack() as held:
+            with self._lock:
+                self._check(stopped_too=True)
+                live, found = self._live, self._running_attachments().named(path)
+            for database in found:
+                if live is not None:
+                    held.enter_context(live.vacated(database))
+            held.enter_context(self._lock)
             self._check(stopped_too=True)
             self._running_attachments().detach(path, procid=procid)
 

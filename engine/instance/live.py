@@ -5,6 +5,7 @@ Source: jet-api reference, parameters 9, 18, 23, 24, 41, 60 and 128.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from engine.errors import Err, EseError
@@ -17,6 +18,8 @@ from engine.store.transactions import StoreSession
 from engine.store.versions import VersionStore
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from engine.attached import AttachedDatabase
     from engine.env import Environment
     from engine.events import EventLog
@@ -114,14 +117,38 @@ class LiveStore:
             self.cleanup.run()
         self.upkeep.end()
 
-    def check_unused(self, database: AttachedDatabase) -> None:
-        """Clean up, and raise -1202 when changes of a database are still needed by open transactions."""
-        self.cleanup.run()
-        with self.journal.latch:
-            self._check_unused(database)
+    @contextmanager
+    def vacated(self, database: AttachedDatabase) -> Iterator[None]:
+        """Have a database for oneself, to detach it: transactions that change it end first, no others begin to.
+
+        -1202 when one of them, or one that needs what was before its changes, does not end.
+        Called without any lock, for those transactions end by other calls.
+        """
+        shared = self.shared.get(database.dbid)
+        if shared is None:
+            yield
+            return
+        turns = self.journal.turns
+        deadline = turns.deadline()
+        with shared.leaving():
+            while True:
+                # Without the changes that were only kept for transactions that have ended.
+                self.cleanup.run()
+                with self.journal.latch:
+                    if not self._used(database):
+                        break
+                    ready = turns.wait_for(lambda: self.versions.cleanable or not self._used(database), deadline)
+                if not ready:
+                    raise shared.in_use()
+            yield
+
+    def _used(self, database: AttachedDatabase) -> bool:
+        shared = self.shared.get(database.dbid)
+        users = shared is not None and shared.used(self.versions.is_open)
+        return users or self.versions.uses(database.dbid)
 
     def _check_unused(self, database: AttachedDatabase) -> None:
-        if self.versions.uses(database.dbid):
+        if self._used(database):
             raise EseError.from_code(Err.DatabaseInUse, "open transactions need it", path=database.path)
 
     def between_operations(self, pages: StorePages) -> None:
@@ -164,7 +191,7 @@ class LiveStore:
         pages = self.pages.pop(database.dbid, None)
         shared = self.shared.pop(database.dbid, None)
         if shared is not None:
-            shared.closed = True
+            shared.close()
         if pages is not None:
             with self.journal.latch:
                 self.cleanup.forget_pages(pages)
@@ -176,7 +203,7 @@ class LiveStore:
         self.upkeep.end()
         self.sessions.clear()
         for shared in self.shared.values():
-            shared.closed = True
+            shared.close()
         self.shared.clear()
         for pages in self.pages.values():
             pages.close()

@@ -215,6 +215,7 @@ class Catalog:
     def _free(self, session: StoreSession, tree: TreeRef, objids: Sequence[int] = ()) -> None:
         cleanup = self._session.cleanup
         for each in [tree, *(found for objid in objids if (found := self._shared.known(objid)) is not None)]:
+            each.freed = True
             if cleanup is not None:
                 cleanup.forget(each)
             self._shared.forget(each.objid)

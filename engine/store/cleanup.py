@@ -146,10 +146,9 @@ class Cleanup:
         """Return the next change that no reader needs, None when there is none."""
         while True:
             if self._transaction is None:
-                committed = self.versions.committed
-                if not committed or committed[0].commit > self.versions.oldest:
+                if not self.versions.cleanable:
                     return None
-                self._transaction = committed.popleft()
+                self._transaction = self.versions.committed.popleft()
                 self._next = 0
             written = self._transaction.written
             if self._next < len(written):
@@ -164,6 +163,9 @@ class Cleanup:
 
     def _remove(self, tree: TreeRef, key: bytes, data: bytes) -> None:
         """Remove a node if it is marked deleted and no version speaks of it."""
+        if tree.freed:
+            # Who wrote an index that another session had deleted may have been committed after that.
+            return
         tree.pages.maintain()
         if self.versions.head(tree, key if tree.unique else (key, data)) is not None:
             return

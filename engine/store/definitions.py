@@ -7,8 +7,9 @@
     create index    a tree, filled from the rows there are
     delete index    its row; its pages when nobody can read them any more
 
-Who defines a table has it for itself until the transaction ends.  What a session knows of a table is kept as long as
-no definition anywhere changes.
+One transaction at a time defines a table.  Others write it meanwhile by the definition before, but not while rows are
+numbered, an index comes to its end, or the table is deleted: see `engine.store.admission`.  What a session knows of a
+table is kept as long as no definition anywhere changes.
 
 Source: database reference 4.5, 5; jet-api reference 3.3, 6.4.
 """
@@ -28,6 +29,7 @@ from engine.format.key import DEFAULT_KEY_MOST
 from engine.format.page import PageFlags
 from engine.format.record import record_limit
 from engine.store.catalog import Catalog
+from engine.store.catch_up import catch_up, changed_since, check_unchanged
 from engine.store.counters import AutoIncrement
 from engine.store.indexes import fill, index_tree
 from engine.store.records import DBK_SIZE
@@ -49,6 +51,7 @@ DEFAULT_DENSITY: Final = 80
 WIDE_ESCROW_LEVEL: Final = 60
 """Format level from which an escrow column may have 8 bytes: older engines do not know its log records."""
 _NO_TYPE: Final = 0
+_SET_BY_ENGINE: Final = ColumnFlags.AUTO_INCREMENT | ColumnFlags.VERSION | ColumnFlags.ESCROW_UPDATE
 _MOST_INDEXES: Final = 64
 _MOST_KNOWN: Final = 1024
 """Tables whose definitions a session keeps."""
@@ -122,11 +125,11 @@ class Definitions:
         session = self.session
         return known.fresh or (session.trx is not None and known.snapshot == session.snapshot)
 
-    def write(self, rows: Rows) -> None:
-        """Let the session's transaction write a table; errors as `Shared.write`."""
+    def write(self, rows: Rows) -> bool:
+        """Let the session's transaction write a table; True when it has to be looked at again; as `Shared.write`."""
         if rows.table.is_system:
             raise EseError.from_code(Err.PermissionDenied, f"{rows.table.name} is the engine's own")
-        self.shared.write(self.session, rows.table.objid)
+        return self.shared.write(self.session, rows.table.objid)
 
     # Tables.
 
@@ -145,11 +148,12 @@ class Definitions:
         secondary = [plan for plan in plans if not plan.index.primary]
         session.begin(inner=True)
         try:
+            shared.enter(session)
             pages = 1 + len(secondary)
             density = density if primary is None else primary.index.density
             tree = catalog.make_tree(shared.root, density=density, pages=pages)
             objid = tree.objid
-            shared.define(session, objid)
+            shared.define(session, objid, alone=True)
             catalog.add(table_row(objid, name, tree.root, density, pages))
             catalog.add_object(objid, objid, CatalogType.TABLE)
             for column in defined:
@@ -198,7 +202,8 @@ class Definitions:
         session, catalog = self.session, self.catalog
         session.begin(inner=True)
         try:
-            self.shared.define(session, table.objid)
+            self.shared.define(session, table.objid, alone=True)
+            self.shared.check_complete(session, table.objid)
             found = catalog.rows(table.objid)
             for row in sorted(found, key=lambda row: row.type == CatalogType.TABLE):
                 catalog.drop(row)
@@ -242,8 +247,10 @@ class Definitions:
             raise EseError.from_code(Err.FeatureNotAvailable, f"{table.name} is derived from a template")
         return table
 
-    def _is_empty(self, rows: Rows) -> bool:
-        return not Scan(self.session, rows.tree).first()
+    def _check_empty(self, rows: Rows, why: str) -> None:
+        """Raise -1308 when a table that the session has for itself has rows, seen by it or not."""
+        if Scan(self.session, rows.tree).first() or changed_since(self.session, rows.tree):
+            raise EseError.from_code(Err.TableNotEmpty, why)
 
     def _check_column(self, column: ColumnDef, key_most: int) -> None:
         """Refuse a column that the engine would not read, or that no record has room for."""
@@ -264,16 +271,16 @@ class Definitions:
         table = self._changeable(rows)
         defined = Layout(table.columns, table.gone).define(column)
         self._check_column(defined, DBK_SIZE if table.primary is None else table.primary.key_most)
-        if column.escrow and not self._is_empty(rows):
-            raise EseError.from_code(Err.TableNotEmpty, f"{column.name}: an escrow column is part of every record")
         session = self.session
         session.begin(inner=True)
         try:
-            # Rows that others have committed meanwhile would get no number, or no room for the escrow column.
-            counted = bool(defined.flags & (ColumnFlags.AUTO_INCREMENT | ColumnFlags.ESCROW_UPDATE))
-            self.shared.define(session, table.objid, over_rows=counted)
+            # What the engine sets itself must be in every row that comes from here on.
+            self.shared.define(session, table.objid, alone=bool(defined.flags & _SET_BY_ENGINE))
+            if column.escrow:
+                self._check_empty(rows, f"{column.name}: an escrow column is part of every record")
             self.catalog.add(column_row(table.objid, defined))
             if defined.flags & ColumnFlags.AUTO_INCREMENT:
+                check_unchanged(session, rows.tree)
                 self._number_rows(self._load(self.catalog.definition(table.name)), defined)
         except BaseException:
             session.rollback()
@@ -331,14 +338,17 @@ class Definitions:
         session = self.session
         session.begin(inner=True)
         try:
-            # The entries are made of the rows that are seen, so there must be no others.
-            self.shared.define(session, table.objid, over_rows=True)
             if index.primary:
+                self.shared.define(session, table.objid, alone=True)
                 self._make_primary(rows, plan)
             else:
+                self.shared.define(session, table.objid)
                 tree = self._make_index(table.objid, plan, rows.tree)
                 maker = KeyMaker(plan.resolved(table.columns), table.columns)
                 fill(session, self.shared, tree, maker, rows.walk(maker.needed), self._fs)
+                # Others have gone on writing; from here on they must know the index.
+                self.shared.define(session, table.objid, alone=True)
+                catch_up(session, self.shared, rows, tree, maker)
         except BaseException:
             session.rollback()
             raise
@@ -348,9 +358,11 @@ class Definitions:
         table = rows.table
         if table.primary is not None:
             raise EseError.from_code(Err.IndexHasPrimary, table.primary.name)
+        why = f"{table.name}: a primary index comes before the rows"
+        self._check_empty(rows, why)
         # What is deleted and not yet removed has another kind of key.
-        if not self._is_empty(rows) or self.shared.pages.load(table.root).line_count:
-            raise EseError.from_code(Err.TableNotEmpty, f"{table.name}: a primary index comes before the rows")
+        if self.shared.pages.load(table.root).line_count:
+            raise EseError.from_code(Err.TableNotEmpty, why)
         self.catalog.add(index_row(table.objid, table.objid, plan, table.root))
 
     def delete_index(self, rows: Rows, name: str) -> None:

@@ -82,6 +82,8 @@ class TreeRef:
     """Line of the last insert there."""
     streak: int = 0
     """Inserts in a row that each came right behind the one before."""
+    freed: bool = False
+    """Whether its pages went back to the parent: what is there now is of others."""
 
     @property
     def is_space(self) -> bool:

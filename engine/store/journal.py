@@ -19,6 +19,7 @@ from engine.errors import Err, EseError
 from engine.format import lr
 from engine.format.versions import LOG_MAJOR, LOG_MINOR, LogVersion
 from engine.redo.apply import Applied, apply, apply_macro, apply_undo
+from engine.store.turns import Turns
 
 if TYPE_CHECKING:
     import threading
@@ -63,6 +64,7 @@ class Journal:
     def __init__(self, writer: LogWriter) -> None:
         self.writer = writer
         self.latch: threading.RLock = writer.lock
+        self.turns = Turns(self.latch)
         self._open: dict[int, _Open] = {}
         self._committed: deque[tuple[LgPos, LgPos]] = deque()
         """(position of Commit0 or Rollback, position of Begin0) of transactions whose end may not be durable."""

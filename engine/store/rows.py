@@ -215,17 +215,18 @@ class Rows:
             self._check_key(bookmark, after)
         needed = self.indexes.needed
         if needed & places:
-            old = self._raw(before, needed)
+            old = self.raw(before, needed)
             nodes.replace(self.session, self.tree, bookmark, after)
-            self.indexes.update(old, self._raw(after, needed), places, bookmark)
+            self.indexes.update(old, self.raw(after, needed), places, bookmark)
         else:
             nodes.replace(self.session, self.tree, bookmark, after)
 
     def _check_key(self, bookmark: bytes, record: bytes) -> None:
-        if self.primary is not None and self.primary.primary_key(self._raw(record, self._key_places)) != bookmark:
+        if self.primary is not None and self.primary.primary_key(self.raw(record, self._key_places)) != bookmark:
             raise EseError.from_code(Err.RecordPrimaryChanged, f"row {bookmark.hex()} of {self.table.name}")
 
-    def _raw(self, record: bytes, needed: frozenset[int]) -> list[Raw]:
+    def raw(self, record: bytes, needed: frozenset[int]) -> list[Raw]:
+        """Return the stored form of the columns at the places needed in a record."""
         self.reader.take(record)
         return raw_of(self.reader, self.columns, needed)
 
@@ -245,7 +246,7 @@ class Rows:
         live = next((each for each in self.indexes.all if each.definition.objid == objid), None)
         if live is None:
             return None
-        return min(live.maker.keys(self._raw(self.record(bookmark), live.maker.needed)), default=None)
+        return min(live.maker.keys(self.raw(self.record(bookmark), live.maker.needed)), default=None)
 
     def renumber(self, bookmark: bytes, column: ColumnDef, number: int) -> None:
         """Give a row a number in a column that was added."""
@@ -261,7 +262,7 @@ class Rows:
         session.begin(inner=True)
         try:
             record = self.record(bookmark)
-            raw = self._raw(record, self.indexes.needed) if self.indexes.all else []
+            raw = self.raw(record, self.indexes.needed) if self.indexes.all else []
             # The record first: who loses against another transaction has done nothing else yet.
             nodes.delete(session, self.tree, bookmark)
             if raw:
@@ -324,12 +325,12 @@ class Rows:
             column, inside, lid = self.instance(before, name, number)
             places = {self.place(name), *self.changer.always}
             indexed = not self.indexes.needed.isdisjoint(places)
-            old = self._raw(before, self.indexes.needed) if indexed else []
+            old = self.raw(before, self.indexes.needed) if indexed else []
             after = self._changed_long(before, column, number, inside, lid, change)
             if after != before:
                 nodes.replace(session, self.tree, bookmark, after)
             if indexed:
-                self.indexes.update(old, self._raw(after, self.indexes.needed), places, bookmark)
+                self.indexes.update(old, self.raw(after, self.indexes.needed), places, bookmark)
         except BaseException:
             session.rollback()
             raise
@@ -353,4 +354,4 @@ class Rows:
     def walk(self, needed: frozenset[int]) -> Iterator[tuple[bytes, list[Raw]]]:
         """Yield (bookmark, stored form of the columns at the places needed) of each row."""
         for bookmark, record in Scan(self.session, self.tree):
-            yield bookmark, self._raw(record, needed)
+            yield bookmark, self.raw(record, needed)

@@ -78,12 +78,13 @@ class Table:
         return rows
 
     def writable(self) -> Rows:
-        """Return the rows for a change: -1302 while another session defines the table, -1102 as `Shared.write`."""
+        """Return the rows for a change; errors as `Shared.write`."""
         rows, definitions = self._rows, self._definitions
         session = self._work.session
         if rows.ready != session.snapshot or rows.generation != definitions.shared.generation:
             rows = self.rows()
-            definitions.write(rows)
+            while definitions.write(rows):
+                rows = self.rows()
             rows.ready, rows.generation = session.snapshot, definitions.shared.generation
         return rows
 

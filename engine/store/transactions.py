@@ -52,6 +52,7 @@ class StoreSession:
         "level",
         "procid",
         "read_only",
+        "single",
         "snapshot",
         "trx",
         "trx_begin0",
@@ -69,6 +70,8 @@ class StoreSession:
         self.trx: Transaction | None = None
         self.trx_begin0 = 0
         self.read_only = False
+        self.single = False
+        """Whether the transaction is that of one call, which looks at nothing before it asks to change something."""
         self.writes = 0
         self.closed = False
         """Whether it has been ended, from whatever thread: it changes nothing any more."""
@@ -78,8 +81,7 @@ class StoreSession:
 
     def begin(self, *, read_only: bool = False, inner: bool = False) -> None:
         """Begin a transaction, or a level of it.  -1103 deeper than 7; an operation's own level (`inner`) may be 9."""
-        if self.closed:
-            raise _ended()
+        self.check_open()
         if self.level >= (DEEPEST_INNER if inner else DEEPEST):
             raise EseError.from_code(Err.TransTooDeep, f"level {self.level}")
         if not self.level:
@@ -91,14 +93,43 @@ class StoreSession:
         self._set_level(self.level + 1)
         self._deferred += 1
 
+    def check_open(self) -> None:
+        """Raise -1000 when the session has been ended."""
+        if self.closed:
+            raise _ended()
+
+    @property
+    def renewable(self) -> bool:
+        """Whether the transaction can begin anew: it is that of a call that has changed nothing so far."""
+        trx = self.trx
+        return self.single and trx is not None and not trx.written and self._deferred == self.level
+
+    def let_go(self) -> None:
+        """Need no snapshot from here on, until `renew`, in a renewable transaction.  With the latch held."""
+        if self.trx is not None:
+            self.versions.discard(self.trx)
+            self.journal.turns.changed()
+
+    def renew(self) -> None:
+        """Let a renewable transaction see what has been committed meanwhile.  With the latch held."""
+        before = self.trx
+        if before is None or not self.renewable:
+            raise EseError.from_code(Err.InternalError, "a transaction that has begun to change things begins anew")
+        self.let_go()
+        self.trx = trx = self.versions.begin(self.procid, read_only=self.read_only)
+        trx.level = self.level
+        self.snapshot = trx.begin
+        self.trx_begin0 = trx.begin & WORD
+        self.writes += 1
+
     def begun(self) -> LgPos | None:
         """Log what has been begun and not been logged; return where Begin0 lies.  With the latch held.
 
         Every change asks for it: -1000 when the session has been ended.  What takes its changes back asks too, where
         it gives space back.
         """
-        if self.closed and not self.journal.taking_back:
-            raise _ended()
+        if not self.journal.taking_back:
+            self.check_open()
         return self._begun()
 
     def _begun(self) -> LgPos | None:
@@ -158,8 +189,7 @@ class StoreSession:
         -1000 when the session has been ended.
         """
         with self.journal.latch:
-            if self.closed:
-                raise _ended()
+            self.check_open()
             trx = self.trx
             if trx is None:
                 raise EseError.from_code(Err.NotInTransaction, "nothing to commit")
@@ -218,9 +248,10 @@ class StoreSession:
         self.level = self._deferred = 0
         self.trx = None
         self.snapshot = LATEST
-        self.read_only = False
+        self.read_only = self.single = False
         self.writes += 1
         self._begin0 = self._commit0 = None
+        self.journal.turns.changed()
 
     # Rollback.
 
@@ -229,8 +260,7 @@ class StoreSession:
 
         -1000 when the session has been ended, and everything taken back with it.
         """
-        if self.closed:
-            raise _ended()
+        self.check_open()
         self._take_back_level()
 
     def _take_back_level(self) -> None:

@@ -96,13 +96,15 @@ class Hook:
 class LiveVersion(Version):
     """A version of live work, linked to its neighbours in the chain of its node.
 
-    `size` is what it takes of the store, `size_after` the length of the node's data after the change.
+    `size` is what it takes of the store, `size_after` the length of the node's data after the change.  `trx` says who
+    sees the change and conflicts with it, `account` is the transaction that takes it back: another one only where a
+    new index is told what others did while it was filled.
     """
 
-    __slots__ = ("newer", "older", "size", "size_after", "tree", "trx")
+    __slots__ = ("account", "newer", "older", "size", "size_after", "tree", "trx")
 
     def __init__(self, trx: Transaction, tree: TreeRef, rceid: int, oper: int, key: bytes, data: bytes) -> None:
-        self.trx = trx
+        self.trx = self.account = trx
         self.tree = tree
         self.rceid = rceid
         self.oper = oper
@@ -203,9 +205,9 @@ class VersionStore:
             self.committed.append(trx)
 
     def discard(self, trx: Transaction) -> None:
-        """Forget a transaction that was rolled back or left nothing."""
+        """Forget a transaction that was rolled back or left nothing; once more if need be."""
         self.published += 1
-        del self._active[trx]
+        self._active.pop(trx, None)
 
     def is_open(self, trx: Transaction) -> bool:
         """Whether a transaction has not ended."""
@@ -217,6 +219,11 @@ class VersionStore:
         for trx in self._active:
             return trx.begin
         return ACTIVE
+
+    @property
+    def cleanable(self) -> bool:
+        """Whether a transaction has been committed whose versions no reader needs any more."""
+        return bool(self.committed) and self.committed[0].commit <= self.oldest
 
     @property
     def open_transactions(self) -> int:
@@ -307,7 +314,7 @@ def most_data(version: LiveVersion | None) -> int:
     """Return the size of the largest data that undoing the open changes of a node may put back."""
     most = 0
     while version is not None:
-        if version.before is not None and version.trx.commit == ACTIVE:
+        if version.before is not None and version.account.commit == ACTIVE:
             most = max(most, len(version.before))
         version = version.older
     return most

@@ -74,7 +74,7 @@ class Work:
             except BaseException:
                 self._owner.leave()
                 raise
-            self._own = True
+            self._own = session.single = True
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from engine import open_database
 from engine.attached import AttachedDatabase
 from engine.build import Column, ColumnType, Index
 from engine.check import Severity, check
@@ -16,10 +17,14 @@ from engine.files.real import RealFileSystem
 from engine.format.dbheader import DbState
 from engine.header_file import read_header_from
 from engine.instance import Instance
+from engine.store.catalog import Catalog
+from engine.store.turns import PATIENCE
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
+    from engine.format.catalog_row import CatalogRow
     from engine.session import Session
 
 _REFUSED = {Err.TermInProgress, Err.InvalidDatabaseId, Err.InvalidSesid, Err.NotInitialized, Err.DatabaseNotFound}
@@ -73,34 +78,175 @@ def test_a_commit_while_a_database_is_detached_is_refused_or_there_afterwards(
     assert _found(tmp_path) == {1}
 
 
-@pytest.mark.parametrize("turn", range(4))
-def test_an_instance_ends_well_while_its_sessions_commit(tmp_path: Path, turn: int) -> None:
-    instance, _ = _made(tmp_path)
-    certain: set[int] = set()
-    errors: list[EseError] = []
+class Writers:
+    """Threads that insert rows without a pause until that is refused, each call or each row a transaction."""
 
-    def write(number: int) -> None:
-        try:
-            with instance.session() as session:
-                table = session.open(tmp_path / "a.edb")["T"]
-                for place in range(number * 1_000_000, number * 1_000_000 + 100_000):
+    def __init__(self, instance: Instance, path: Path, count: int = 4) -> None:
+        self._instance = instance
+        self._path = path
+        self.certain: set[int] = set()
+        self.errors: list[EseError] = []
+        self.threads = [threading.Thread(target=self._run, args=(number,)) for number in range(count)]
+        for thread in self.threads:
+            thread.start()
+
+    def _run(self, number: int) -> None:
+        with self._instance.session() as session:
+            table = session.open(self._path)["T"]
+            for place in range(number * 1_000_000, number * 1_000_000 + 100_000):
+                try:
                     if number % 2:
                         with session.transaction():
                             table.insert(Id=place)
                     else:
                         table.insert(Id=place)
-                    certain.add(place)
-        except EseError as error:
-            errors.append(error)
+                except EseError as error:
+                    self.errors.append(error)
+                    # Not at this moment: what was to be done with the database may fail.
+                    if error.code != Err.DatabaseLocked:
+                        return
+                else:
+                    self.certain.add(place)
 
-    threads = [threading.Thread(target=write, args=(number,)) for number in range(4)]
-    for thread in threads:
+    def join(self) -> None:
+        for thread in self.threads:
+            thread.join(30)
+        assert not any(thread.is_alive() for thread in self.threads)
+
+
+def _until(true: Callable[[], bool]) -> None:
+    for _ in range(4000):
+        if true():
+            return
+        time.sleep(0.005)
+    raise AssertionError("not in 20 seconds")
+
+
+@pytest.mark.parametrize("turn", range(3))
+def test_a_detach_wins_against_constant_writers(tmp_path: Path, turn: int) -> None:
+    instance, session = _made(tmp_path)
+    writers = Writers(instance, tmp_path / "a.edb")
+    _until(lambda: len(writers.certain) > 50 + turn)
+    began = time.monotonic()
+    session.detach(None if turn else tmp_path / "a.edb")
+    assert time.monotonic() - began < 2 * PATIENCE
+    writers.join()
+    assert {error.code for error in writers.errors} <= {Err.InvalidDatabaseId, Err.DatabaseLocked}
+    instance.term()
+    assert _found(tmp_path) == writers.certain
+    assert not [found for found in check(tmp_path / "a.edb") if found.severity is not Severity.INFO]
+
+
+def test_a_detach_waits_for_who_is_at_work_and_keeps_out_who_comes(tmp_path: Path) -> None:
+    instance, session = _made(tmp_path)
+    path = tmp_path / "a.edb"
+    one, two, three = (instance.session() for _ in range(3))
+    theirs, others, single = one.open(path)["T"], two.open(path)["T"], three.open(path)["T"]
+    codes: dict[str, int] = {}
+
+    def run(name: str, call: Callable[[], object]) -> threading.Thread:
+        def coded() -> None:
+            try:
+                call()
+                codes[name] = 0
+            except EseError as error:
+                codes[name] = error.code
+
+        thread = threading.Thread(target=coded)
         thread.start()
+        return thread
+
+    turns = instance.live.journal.turns
+    turns.patience = 30
+    one.begin()
+    theirs.insert(Id=1)
+    threads = [run("detach", lambda: session.detach(path))]
+    _until(lambda: turns._waiting == 1)
+    threads.append(run("insert", lambda: single.insert(Id=3)))
+    _until(lambda: turns._waiting == 2)
+    two.begin()
+    assert list(others) == []
+    with pytest.raises(EseError) as refused:
+        others.insert(Id=2)
+    assert refused.value.code == Err.DatabaseLocked
+    two.rollback()
+    theirs.insert(Id=4)
+    one.commit()
+    for thread in threads:
+        thread.join(20)
+    assert codes == {"detach": 0, "insert": Err.InvalidDatabaseId}
+    instance.term()
+    assert _found(tmp_path) == {1, 4}
+
+
+def test_a_detach_gives_up_and_all_goes_on(tmp_path: Path) -> None:
+    instance, session = _made(tmp_path)
+    path = tmp_path / "a.edb"
+    instance.live.journal.turns.patience = 0.02
+    other = instance.session()
+    table, own = other.open(path)["T"], session.open(path)["T"]
+    # Once changes of the transaction itself, once what was before those of another.
+    for writer in (table, own):
+        other.begin()
+        writer.insert(Id=len(list(own)))
+        with pytest.raises(EseError) as refused:
+            session.detach(path)
+        assert refused.value.code == Err.DatabaseInUse
+        own.insert(Id=len(list(own)) + 10)
+        other.commit()
+    session.detach(path)
+    instance.term()
+    assert len(_found(tmp_path)) == 4
+
+
+def test_a_tree_that_is_being_made_is_not_detached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    instance, session = _made(tmp_path)
+    path = tmp_path / "a.edb"
+    database = session.open(path)
+    turns, add = instance.live.journal.turns, Catalog.add
+    turns.patience = 30
+    detaching: list[threading.Thread] = []
+
+    def added(self: Catalog, row: CatalogRow) -> None:
+        # The tree has its pages, and nothing of it is a versioned change yet.
+        if not detaching:
+            other = instance.session()
+            detaching.append(threading.Thread(target=lambda: other.detach(path)))
+            detaching[0].start()
+            _until(lambda: turns._waiting == 1)
+        add(self, row)
+
+    monkeypatch.setattr(Catalog, "add", added)
+    database.create_table("U", [Column("Id", ColumnType.LONG)], indexes=[Index("byId", ("Id",))])
+    detaching[0].join(20)
+    assert instance.attached() == []
+    instance.term()
+    assert _found(tmp_path) == set()
+    with open_database(path) as reader:
+        assert "U" in list(reader)
+    assert not [found for found in check(path) if found.severity is not Severity.INFO]
+
+
+def test_an_instance_ends_well_with_definitions_that_are_open(tmp_path: Path) -> None:
+    instance, session = _made(tmp_path)
+    database = session.open(tmp_path / "a.edb")
+    database["T"].insert(Id=1)
+    session.begin()
+    database.create_table("U", [Column("Id", ColumnType.LONG)], indexes=[Index("byId", ("Id",))]).insert(Id=2)
+    database["T"].create_index(Index("more", ("-Id",)))
+    instance.term()
+    assert _found(tmp_path) == {1}
+    assert not [found for found in check(tmp_path / "a.edb") if found.severity is not Severity.INFO]
+
+
+@pytest.mark.parametrize("turn", range(4))
+def test_an_instance_ends_well_while_its_sessions_commit(tmp_path: Path, turn: int) -> None:
+    instance, _ = _made(tmp_path)
+    writers = Writers(instance, tmp_path / "a.edb")
     time.sleep(0.1 + turn / 40)
     instance.term()
-    for thread in threads:
-        thread.join(30)
-    assert not any(thread.is_alive() for thread in threads)
+    writers.join()
+    certain, errors, threads = writers.certain, writers.errors, writers.threads
     assert len(errors) == len(threads)
     assert {error.code for error in errors} <= _REFUSED, errors
     assert not [found for found in check(tmp_path / "a.edb") if found.severity is Severity.ERROR]

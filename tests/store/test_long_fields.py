@@ -171,9 +171,9 @@ def test_a_shared_value_is_copied_before_it_changes(desk: Desk) -> None:
         nodes.delta(session.store, tree, LongValueKey(lid).pack(), 0, 1)
         column = rows.columns[rows.place("B")]
         shared = rows.changer.refer(rows.record(two), column, 0, None, rows.long.reference(lid))
-        old = rows._raw(rows.record(two), rows.indexes.needed)
+        old = rows.raw(rows.record(two), rows.indexes.needed)
         nodes.replace(session.store, rows.tree, two, shared)
-        rows.indexes.update(old, rows._raw(shared, rows.indexes.needed), [rows.place("B")], two)
+        rows.indexes.update(old, rows.raw(shared, rows.indexes.needed), [rows.place("B")], two)
         rows.long.release(gone)
     table.long_value(two, "B").append(b"!")
     assert (table.get(one)["B"], table.get(two)["B"]) == (b"s" * 9000, b"s" * 9000 + b"!")
