@@ -20,14 +20,14 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from engine.errors import Err, EseError
-from engine.store.versions import Hook
+from engine.store.versions import ACTIVE, Hook
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from engine.store.pages import StorePages
     from engine.store.transactions import StoreSession
-    from engine.store.versions import Transaction
+    from engine.store.versions import Transaction, VersionStore
 
 _DEFINES: Final = "another session's transaction defines it"
 _WRITES: Final = "another session's transaction writes it"
@@ -36,7 +36,7 @@ _WRITES: Final = "another session's transaction writes it"
 class TableLock:
     """Who has a table: transactions that write it, some that have ended included, and a session that defines it."""
 
-    __slots__ = ("added", "alone", "changed", "owner", "snapshot", "writers")
+    __slots__ = ("added", "alone", "changed", "owner", "snapshot", "writers", "written")
 
     def __init__(self) -> None:
         self.owner: StoreSession | None = None
@@ -49,6 +49,14 @@ class TableLock:
         """Transactions that began before this id see an older definition."""
         self.added = 0
         """Transactions that began before this id do not see all rows of the catalog about the table."""
+        self.written = 0
+        """Transactions that began before this id do not see all rows of the table; `settle` brings it up to date."""
+
+    def settle(self, versions: VersionStore) -> None:
+        """Let go of the writers that have ended; note when the last of them was committed."""
+        ended = [each for each in self.writers if not versions.is_open(each)]
+        self.writers.difference_update(ended)
+        self.written = max([self.written, *(each.commit for each in ended if each.commit != ACTIVE)])
 
 
 class Admission:
@@ -107,7 +115,8 @@ class Admission:
                 session.renew()
                 self._come_in(session, lock)
                 renewed = True
-            lock.writers = {session.writable(), *filter(session.versions.is_open, lock.writers)}
+            lock.settle(session.versions)
+            lock.writers.add(session.writable())
             return renewed
 
     def _come_in(self, session: StoreSession, lock: TableLock | None) -> bool:
@@ -161,54 +170,53 @@ class Admission:
             # What the caller knows of the table is of the time before it waited.
             if not mine and seen < lock.changed:
                 raise self._defined_anew(objid)
-            lock.owner = session
+            lock.owner, before = session, lock.alone
             try:
-                if alone:
+                if alone and not before:
                     self._be_alone(session, objid, lock)
                     if session.renewable:
                         session.renew()
                         self._users.add(session.writable())
-                self._define(session, lock, mine=mine)
+                self._define(session, lock, mine=mine, before=before)
             except BaseException:
-                if not mine:
-                    self._open(lock)
+                # Not if the session was ended while it waited: then others may have it by now.
+                if lock.owner is session:
+                    lock.owner, lock.alone = session if mine else None, before
+                    self._turns.changed()
                 raise
 
     def _be_alone(self, session: StoreSession, objid: int, lock: TableLock) -> None:
         """Close the door of a table that the session defines, and wait until nobody else is behind it."""
-        if lock.alone:
-            return
 
         def free() -> bool:
             return session.closed or not any(
                 each is not session.trx and session.versions.is_open(each) for each in lock.writers
             )
 
-        lock.alone, patient = True, False
-        try:
-            patient = self._turns.wait_for(free)
-        finally:
-            if not patient or session.closed:
-                lock.alone = False
-                self._turns.changed()
+        lock.alone = True
+        patient = self._turns.wait_for(free)
         session.check_open()
         if not patient:
             raise EseError.from_code(Err.TableInUse, f"table {objid}: {_WRITES}", path=self.pages.path)
 
-    def _open(self, lock: TableLock) -> None:
-        lock.owner, lock.alone = None, False
-        self._turns.changed()
+    def _define(self, session: StoreSession, lock: TableLock, *, mine: bool, before: bool) -> None:
+        """Have the door open with the transaction's end; `before`: whether it was closed at the level below."""
 
-    def _define(self, session: StoreSession, lock: TableLock, *, mine: bool) -> None:
-        self.generation += 1
-        session.hook(Hook(0, self._step))
+        def taken_back() -> None:
+            lock.alone = before
+            self._turns.changed()
+            self._step()
+
+        self._step()
+        session.hook(Hook(0, taken_back))
         if mine:
             return
         self.defining += 1
 
         def over() -> None:
             with self._latch:
-                self._open(lock)
+                lock.owner, lock.alone = None, False
+                self._turns.changed()
                 self.defining -= 1
                 self._step()
 
@@ -232,6 +240,14 @@ class Admission:
     def added(self, session: StoreSession, objid: int) -> None:
         """Note that a row of the catalog about a table was added beside the transactions that use it."""
         self._lock(objid).added = session.versions.next_trx()
+
+    def check_seen(self, session: StoreSession, objid: int) -> None:
+        """Raise -1102 when others have committed rows that the transaction, which has the table alone, does not see."""
+        lock = self._lock(objid)
+        lock.settle(session.versions)
+        if session.snapshot < lock.written:
+            detail = f"rows of table {objid} were changed by others since this transaction began"
+            raise EseError.from_code(Err.WriteConflict, detail, path=self.pages.path)
 
     def check_complete(self, session: StoreSession, objid: int) -> None:
         """Raise -1102 when the transaction does not see all rows of the catalog about a table."""

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from engine.errors import Err, EseError
 from engine.format.lr import Oper
 from engine.store import nodes
 from engine.store.rows import Rows
@@ -47,13 +46,6 @@ def changed_since(session: StoreSession, tree: TreeRef) -> dict[bytes, Transacti
                     break
                 version = version.older
     return found
-
-
-def check_unchanged(session: StoreSession, tree: TreeRef) -> None:
-    """Raise -1102 when the session does not see all changes of a table, for who has it for itself."""
-    if changed_since(session, tree):
-        detail = f"rows of the tree of page {tree.root} were changed since this transaction began"
-        raise EseError.from_code(Err.WriteConflict, detail, path=tree.pages.path)
 
 
 def catch_up(session: StoreSession, shared: Shared, rows: Rows, tree: TreeRef, maker: KeyMaker) -> int:

@@ -29,7 +29,7 @@ from engine.format.key import DEFAULT_KEY_MOST
 from engine.format.page import PageFlags
 from engine.format.record import record_limit
 from engine.store.catalog import Catalog
-from engine.store.catch_up import catch_up, changed_since, check_unchanged
+from engine.store.catch_up import catch_up
 from engine.store.counters import AutoIncrement
 from engine.store.indexes import fill, index_tree
 from engine.store.records import DBK_SIZE
@@ -248,9 +248,8 @@ class Definitions:
         return table
 
     def _check_empty(self, rows: Rows, why: str) -> None:
-        """Raise -1308 when a table that the session has for itself has rows, seen by it or not."""
-        if Scan(self.session, rows.tree).first() or changed_since(self.session, rows.tree):
-            raise EseError.from_code(Err.TableNotEmpty, why)
+        if Scan(self.session, rows.tree).first():
+            raise EseError.from_code(Err.TableNotEmpty, f"{rows.table.name}: {why}")
 
     def _check_column(self, column: ColumnDef, key_most: int) -> None:
         """Refuse a column that the engine would not read, or that no record has room for."""
@@ -271,16 +270,20 @@ class Definitions:
         table = self._changeable(rows)
         defined = Layout(table.columns, table.gone).define(column)
         self._check_column(defined, DBK_SIZE if table.primary is None else table.primary.key_most)
+        if column.escrow:
+            self._check_empty(rows, f"an escrow column is part of every record: {column.name}")
         session = self.session
         session.begin(inner=True)
         try:
             # What the engine sets itself must be in every row that comes from here on.
             self.shared.define(session, table.objid, alone=bool(defined.flags & _SET_BY_ENGINE))
+            if defined.flags & (ColumnFlags.AUTO_INCREMENT | ColumnFlags.ESCROW_UPDATE):
+                # Rows that others have committed meanwhile would get no number, or no room for the escrow column.
+                self.shared.check_seen(session, table.objid)
             if column.escrow:
-                self._check_empty(rows, f"{column.name}: an escrow column is part of every record")
+                self._check_empty(rows, f"an escrow column is part of every record: {column.name}")
             self.catalog.add(column_row(table.objid, defined))
             if defined.flags & ColumnFlags.AUTO_INCREMENT:
-                check_unchanged(session, rows.tree)
                 self._number_rows(self._load(self.catalog.definition(table.name)), defined)
         except BaseException:
             session.rollback()
@@ -340,6 +343,7 @@ class Definitions:
         try:
             if index.primary:
                 self.shared.define(session, table.objid, alone=True)
+                self.shared.check_seen(session, table.objid)
                 self._make_primary(rows, plan)
             else:
                 self.shared.define(session, table.objid)
@@ -358,11 +362,10 @@ class Definitions:
         table = rows.table
         if table.primary is not None:
             raise EseError.from_code(Err.IndexHasPrimary, table.primary.name)
-        why = f"{table.name}: a primary index comes before the rows"
-        self._check_empty(rows, why)
+        self._check_empty(rows, "a primary index comes before the rows")
         # What is deleted and not yet removed has another kind of key.
         if self.shared.pages.load(table.root).line_count:
-            raise EseError.from_code(Err.TableNotEmpty, why)
+            raise EseError.from_code(Err.TableNotEmpty, f"{table.name}: there are rows that were deleted")
         self.catalog.add(index_row(table.objid, table.objid, plan, table.root))
 
     def delete_index(self, rows: Rows, name: str) -> None:

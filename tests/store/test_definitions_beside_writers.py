@@ -350,7 +350,7 @@ def test_patience_ends(desk: Desk) -> None:
     with two.transaction():
         theirs.insert(Id=50, N=1)
         assert code_of(lambda: table.create_index(BY_N)) == Err.TableInUse
-        assert code_of(lambda: table.add_column(Column("E", ColumnType.LONG, escrow=True, default=0))) == Err.TableInUse
+        assert code_of(lambda: table.add_column(Column("V", ColumnType.LONG, version=True))) == Err.TableInUse
         assert code_of(lambda: database.delete_table("T")) == Err.TableInUse
         # The door is open again.
         theirs.insert(Id=51, N=2)

@@ -106,6 +106,8 @@ class Base(RuleBasedStateMachine):
     def enter(self) -> None:
         """Open the sessions, of an instance that has just been started."""
         self.model.people = [Person(*self.desk.open()) for _ in range(SESSIONS)]
+        # One thread has all sessions: nothing that is waited for comes.
+        self.desk.live.journal.turns.patience = 0
 
     def next_uid(self) -> int:
         self.uids += 1
@@ -171,7 +173,7 @@ class Base(RuleBasedStateMachine):
         def model(person: Person, _: Any) -> None:
             if find(self.model.view(person), name) is not None:
                 raise Refused(Err.TableDuplicate)
-            self.model.define(person, uid)
+            self.model.define(person, uid, alone=True)
             node = ("name", name.upper())
             self.model.demand(person, node, Err.TableDuplicate)
 

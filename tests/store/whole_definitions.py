@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from hypothesis import strategies as st
@@ -35,6 +36,8 @@ from tests.store.whole_state import KnownIndex, State, TableState, find
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from tests.store.whole_state import Key
 
 KINDS: Final = (MAIN, PLAIN, HEAP)
 COLUMNS: Final = (
@@ -83,7 +86,9 @@ class Definitions(Rows):
         def model(person: Person, _: Any) -> None:
             table = self.model.table(person, name)
             uid = table.uid
-            self.model.define(person, uid)
+            self.model.define(person, uid, alone=True)
+            if person.began < self.model.locks[uid].extended:
+                raise Refused(Err.WriteConflict)
 
             def apply(state: State) -> None:
                 del state[uid]
@@ -117,7 +122,8 @@ class Definitions(Rows):
 
     @rule(who=WHO, name=NAMES, definition=st.sampled_from(COLUMNS))
     def add_column(self, who: int, name: str, definition: Column) -> None:
-        column = definition
+        # One of its own, so that it is not taken for one of this name that was deleted.
+        column = replace(definition)
 
         def model(person: Person, table: TableState) -> None:
             if column.name in table.columns:
@@ -126,7 +132,8 @@ class Definitions(Rows):
                 raise Refused(Err.ColumnRedundant)
             if column.escrow and table.rows:
                 raise Refused(Err.TableNotEmpty)
-            self.model.define(person, table.uid, over_rows=column.escrow or column.auto_increment)
+            counted = column.escrow or column.auto_increment
+            self.model.define(person, table.uid, alone=counted or column.version, over_rows=counted)
             uid = table.uid
 
             def apply(state: State) -> None:
@@ -190,13 +197,17 @@ class Definitions(Rows):
                 raise Refused(Err.ColumnNotFound)
             if any(column is not None and column.escrow for column in columns):
                 raise Refused(Err.CannotIndex)
-            self.model.define(person, table.uid, over_rows=True)
+            uid = table.uid
+            self.model.define(person, uid, alone=index.primary, over_rows=index.primary)
             if index.primary:
                 raise Refused(Err.IndexHasPrimary)
-            keys = [key for key, _ in table.entries(index)]
-            if index.unique and len(set(keys)) < len(keys):
-                raise Refused(Err.KeyDuplicate)
-            uid = table.uid
+            seen = table.entries(index)
+            self._check_unique(index, seen)
+            self.model.define(person, uid, alone=True)
+            newest = self.model.newest(person)[uid].entries(index)
+            self._check_unique(index, newest)
+            for key, _ in set(seen) ^ set(newest):
+                self.model.keep_key(number, key)
 
             def apply(state: State) -> None:
                 state[uid].indexes[index.name] = KnownIndex(number, index)
@@ -204,6 +215,11 @@ class Definitions(Rows):
             self.model.change(person, Change(("index", uid), apply))
 
         self.defining(who, name, lambda table: table.create_index(index), model)
+
+    @staticmethod
+    def _check_unique(index: Index, entries: list[tuple[Key, bytes]]) -> None:
+        if index.unique and len({key for key, _ in entries}) < len(entries):
+            raise Refused(Err.KeyDuplicate)
 
     @rule(who=WHO, name=NAMES, index=st.sampled_from((*INDEXES, MAIN.indexes[0])))
     def delete_index(self, who: int, name: str, index: Index) -> None:

@@ -7,7 +7,8 @@ view of its snapshot, and are applied to what is committed when it ends.
     node        what a change belongs to: a row, a key of a unique index, the name of a table.  A change of a node is
                 refused beside those of others that are open, or were committed since the transaction began; amounts
                 added to a row (deltas) go beside each other
-    table       who defines it has it for itself; others that write it, or began before the definition, are refused
+    table       one transaction at a time defines it; others that do, or began before the definition, are refused.  Who
+                defines it alone refuses others that write it, and is refused by them
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ class Level:
     view: State
     changes: list[Change] = field(default_factory=list)
     defined: set[int] = field(default_factory=set)
+    alone: set[int] = field(default_factory=set)
 
 
 @dataclass
@@ -73,6 +75,9 @@ class Person:
     def defines(self, uid: int) -> bool:
         return any(uid in level.defined for level in self.levels)
 
+    def alone(self, uid: int) -> bool:
+        return any(uid in level.alone for level in self.levels)
+
 
 @dataclass
 class Lock:
@@ -80,6 +85,8 @@ class Lock:
 
     defined: int = 0
     """Of the last commit that defined it."""
+    closed: int = 0
+    """Of the last commit that defined it alone."""
     extended: int = 0
     """Of the making of its tree for long values by one who only wrote it."""
     written: int = 0
@@ -125,6 +132,7 @@ class Model:
             below.view = level.view
             below.changes += level.changes
             below.defined |= level.defined
+            below.alone |= level.alone
             return
         if level.changes or level.defined:
             self._publish(person, level, lazy=lazy)
@@ -138,6 +146,8 @@ class Model:
             self.locks[uid].written = now
         for uid in level.defined:
             self.locks[uid].defined = self.now()
+            if uid in level.alone:
+                self.locks[uid].closed = self._now
         if any(change.apply for change in level.changes):
             state = copied(self.committed)
             for change in level.changes:
@@ -196,27 +206,41 @@ class Model:
             raise Refused(Err.TransReadOnly)
         if person.defines(table.uid) or table.uid in person.writes:
             return
-        if any(other.defines(table.uid) for other in self.people):
+        if any(other.alone(table.uid) for other in self.people):
             raise Refused(Err.TableLocked)
-        if person.began < self.locks[table.uid].defined:
+        if person.began < self.locks[table.uid].closed:
             raise Refused(Err.WriteConflict)
         person.writes.add(table.uid)
 
-    def define(self, person: Person, uid: int, *, over_rows: bool = False) -> None:
-        """Let a transaction define a table; `over_rows`: what it makes depends on the rows there are."""
+    def define(self, person: Person, uid: int, *, alone: bool = False, over_rows: bool = False) -> None:
+        """Let a transaction define a table, with nobody else who writes it, or has committed rows it does not see."""
         if person.read_only:
             raise Refused(Err.TransReadOnly)
         lock = self.locks[uid]
         if not person.defines(uid):
             if any(other.defines(uid) for other in self.people):
                 raise Refused(Err.TableLocked)
+            if person.began < lock.defined:
+                raise Refused(Err.WriteConflict)
+        if alone and not person.alone(uid):
             if any(uid in other.writes for other in self.people if other is not person):
                 raise Refused(Err.TableInUse)
-            if person.began < max(lock.defined, lock.extended):
-                raise Refused(Err.WriteConflict)
+            person.levels[-1].alone.add(uid)
         if over_rows and person.began < lock.written:
             raise Refused(Err.WriteConflict)
         person.levels[-1].defined.add(uid)
+
+    def newest(self, person: Person) -> State:
+        """Return what is committed, and what the session has changed."""
+        state = copied(self.committed)
+        for change in person.changes():
+            if change.apply is not None:
+                change.apply(state)
+        return state
+
+    def keep_key(self, uid: int, key: Any) -> None:
+        """Note that others have changed a key of an index just now."""
+        self._last[("key", uid, key), False] = self._now
 
     # Rows.
 
@@ -231,7 +255,7 @@ class Model:
         def grown(state: State) -> None:
             state[uid].long = True
 
-        if person.defines(uid):
+        if person.alone(uid):
             self.change(person, Change(("long", uid), grown))
         else:
             lock.extended = self.now()
@@ -270,8 +294,14 @@ class Model:
         self.change(person, Change(node))
 
     def _put(self, person: Person, uid: int, mark: bytes, row: Row) -> None:
+        known = dict(self.view(person)[uid].columns)
+
         def apply(state: State) -> None:
-            state[uid].rows[mark] = row
+            # Others may have added and deleted columns.
+            columns = state[uid].columns.items()
+            state[uid].rows[mark] = {
+                name: row[name] if known.get(name) is column else column.default for name, column in columns
+            }
 
         self.change(person, Change(("row", uid, mark), apply))
 
@@ -341,7 +371,8 @@ class Model:
 
         def apply(state: State) -> None:
             row = state[uid].rows[mark]
-            state[uid].rows[mark] = row | {column: row[column] + amount}
+            if column in row:
+                state[uid].rows[mark] = row | {column: row[column] + amount}
 
         self.change(person, Change(node, apply, delta=True))
         return before
