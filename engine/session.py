@@ -179,6 +179,8 @@ class Session:
     def enter(self, *, ending: bool = False) -> None:
         """Begin a call: -1910 when another thread is inside, -1104 when the session was closed, -1329 when stopped.
 
+        What a call before could not take back is taken back now, or its error raised again.
+
         `ending`: the call is one that leads to the end.
         """
         if not self._inside.acquire(blocking=False):
@@ -188,6 +190,13 @@ class Session:
             if self._closed:
                 raise EseError.from_code(Err.InvalidSesid, "the session was closed")
             raise EseError.from_code(Err.ClientRequestToStopJetService)
+        store = self._store
+        if store is not None and store.level > store.outer:
+            try:
+                store.settle()
+            except BaseException:
+                self._inside.release()
+                raise
 
     def leave(self) -> None:
         """End a call."""

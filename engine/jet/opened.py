@@ -168,7 +168,7 @@ def as_one(sesid: int) -> Iterator[None]:
     session = HANDLES.session(sesid)
     store = session.store
     with session.entered():
-        store.begin(inner=bool(store.level))
+        store.begin(inner=bool(store.level), lasting=True)
     try:
         yield
     except BaseException:

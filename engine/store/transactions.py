@@ -50,9 +50,9 @@ class StoreSession:
         "closed",
         "journal",
         "level",
+        "outer",
         "procid",
         "read_only",
-        "single",
         "snapshot",
         "trx",
         "trx_begin0",
@@ -70,8 +70,8 @@ class StoreSession:
         self.trx: Transaction | None = None
         self.trx_begin0 = 0
         self.read_only = False
-        self.single = False
-        """Whether the transaction is that of one call, which looks at nothing before it asks to change something."""
+        self.outer = 0
+        """Levels that the session's user has begun; what is above them are levels of the call that is going on."""
         self.writes = 0
         self.closed = False
         """Whether it has been ended, from whatever thread: it changes nothing any more."""
@@ -79,8 +79,11 @@ class StoreSession:
         self._commit0: LgPos | None = None
         self._deferred = 0
 
-    def begin(self, *, read_only: bool = False, inner: bool = False) -> None:
-        """Begin a transaction, or a level of it.  -1103 deeper than 7; an operation's own level (`inner`) may be 9."""
+    def begin(self, *, read_only: bool = False, inner: bool = False, lasting: bool = False) -> None:
+        """Begin a transaction, or a level of it.  -1103 deeper than 7; a call's own level (`inner`) may be 9.
+
+        What is `inner` ends with the call, unless it is `lasting`: `settle` leaves that open.
+        """
         self.check_open()
         if self.level >= (DEEPEST_INNER if inner else DEEPEST):
             raise EseError.from_code(Err.TransTooDeep, f"level {self.level}")
@@ -91,6 +94,8 @@ class StoreSession:
             self.trx_begin0 = trx.begin & WORD
             self.read_only = read_only
         self._set_level(self.level + 1)
+        if not inner or lasting:
+            self.outer = self.level
         self._deferred += 1
 
     def check_open(self) -> None:
@@ -102,7 +107,7 @@ class StoreSession:
     def renewable(self) -> bool:
         """Whether the transaction can begin anew: it is that of a call that has changed nothing so far."""
         trx = self.trx
-        return self.single and trx is not None and not trx.written and self._deferred == self.level
+        return not self.outer and trx is not None and not trx.written and self._deferred == self.level
 
     def let_go(self) -> None:
         """Need no snapshot from here on, until `renew`, in a renewable transaction.  With the latch held."""
@@ -176,6 +181,7 @@ class StoreSession:
 
     def _set_level(self, level: int) -> None:
         self.level = level
+        self.outer = min(self.outer, level)
         if self.trx is not None:
             self.trx.level = level
 
@@ -245,10 +251,10 @@ class StoreSession:
         return hooks
 
     def _end(self) -> None:
-        self.level = self._deferred = 0
+        self.level = self.outer = self._deferred = 0
         self.trx = None
         self.snapshot = LATEST
-        self.read_only = self.single = False
+        self.read_only = False
         self.writes += 1
         self._begin0 = self._commit0 = None
         self.journal.turns.changed()
@@ -308,6 +314,11 @@ class StoreSession:
     def rollback_all(self) -> None:
         """Take back the whole transaction, if there is one."""
         while self.level:
+            self._take_back_level()
+
+    def settle(self) -> None:
+        """Take back what a call has left that could not take it back itself; the error once more while it cannot be."""
+        while self.level > self.outer and self._commit0 is None:
             self._take_back_level()
 
     def close(self) -> None:

@@ -3,6 +3,8 @@
     with work:           a change: the session's transaction, or one of its own that ends with the call
     with work.reading:   reading: what the session's transaction sees; without one, what is committed at the moment
 
+What cannot be taken back when a call fails, because a page cannot be read, is taken back before the next call.
+
 Source: jet-api reference 2.6, 6.4.
 """
 
@@ -27,7 +29,10 @@ class Owner(Protocol):
     """The session of an instance that the work belongs to."""
 
     def enter(self) -> None:
-        """Begin a call: -1910 when another thread is inside, -1104 when the session was closed."""
+        """Begin a call: -1910 when another thread is inside, -1104 when the session was closed.
+
+        First what a call before has left is taken back, see `StoreSession.settle`.
+        """
 
     def leave(self) -> None:
         """End a call."""
@@ -70,11 +75,11 @@ class Work:
         session = self.session
         if not session.level:
             try:
-                session.begin()
+                session.begin(inner=True)
             except BaseException:
                 self._owner.leave()
                 raise
-            self._own = session.single = True
+            self._own = True
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -85,7 +90,9 @@ class Work:
                 if kind is None:
                     self.session.commit()
                 else:
-                    self.session.rollback()
+                    self.session.check_open()
+                    # All of it: a level within may not have been taken back.
+                    self.session.rollback_all()
         finally:
             self.end()
 
