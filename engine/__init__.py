@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from engine.recovery.stop import Lose, StopPoint, StopTooEarly
     from engine.repair import RepairPlan, RepairResult, plan_repair, write_repair
     from engine.restore.result import RestoreResult
-    from engine.session import AttachResult, Session
+    from engine.session import AttachResult, Session, Transaction
     from engine.table import Cursor, Database, LongValue, Row, Seek, Table, Unreadable, open_database
     from engine.types import BackupOptions, InitOptions, LgPos, LogTime, Progress, Signature, TermOptions
 
@@ -81,6 +81,7 @@ __all__ = [
     "Table",
     "TermOptions",
     "TextOrder",
+    "Transaction",
     "Unreadable",
     "__version__",
     "checkpoint_info",
@@ -117,7 +118,7 @@ _HOMES = {
     "engine.recovery.stop": ("Lose", "StopPoint", "StopTooEarly"),
     "engine.repair": ("RepairPlan", "RepairResult", "plan_repair", "write_repair"),
     "engine.restore.result": ("RestoreResult",),
-    "engine.session": ("AttachResult", "Session"),
+    "engine.session": ("AttachResult", "Session", "Transaction"),
     "engine.table": ("Cursor", "Database", "LongValue", "Row", "Seek", "Table", "Unreadable", "open_database"),
     "engine.types": ("BackupOptions", "InitOptions", "LgPos", "LogTime", "Progress", "Signature", "TermOptions"),
 }

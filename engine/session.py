@@ -1,4 +1,4 @@
-"""A session: the place from which databases are attached and detached.
+"""A session: the place from which databases are attached and opened, and whose transactions change them.
 
 A session belongs to one thread at a time; a second one that enters it meanwhile gets -1910.  It knows its
 instance only through `SessionHost`.
@@ -59,6 +59,58 @@ class SessionHost(Protocol):
     @property
     def lazy_commits(self) -> bool:
         """Whether no commit waits for the disk, as JET_paramCommitDefault may say."""
+
+
+class Transaction:
+    """A transaction, or a level of one: `with session.transaction():`.  `level` is 0 outside of the block."""
+
+    __slots__ = ("_lazy_flush", "_read_only", "_session", "level")
+
+    def __init__(self, session: Session, *, read_only: bool, lazy_flush: bool) -> None:
+        self._session = session
+        self._read_only = read_only
+        self._lazy_flush = lazy_flush
+        self.level = 0
+
+    def __enter__(self) -> Self:
+        """Begin; -1103 deeper than 7 levels, -516 without a log, and as `Session.enter`."""
+        self._session.begin(read_only=self._read_only)
+        self.level = self._session.store.level
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Commit, or roll back what the block has begun.
+
+        -1054 when the block has ended the transaction itself, -1108 when it has left a level open within: then all of
+        it is rolled back, as it is when the commit is not let in.  -510 when the log cannot be written.
+        """
+        level, self.level = self.level, 0
+        session = self._session
+        store = session.store
+        if kind is not None:
+            self._roll_back(level)
+            return
+        try:
+            if store.level > level:
+                raise EseError.from_code(Err.InTransaction, "a level that began within has not ended")
+            if store.level < level:
+                raise EseError.from_code(Err.NotInTransaction, "the transaction was ended within")
+            # Who is not let in any more does not commit.
+            session.enter()
+        except EseError:
+            self._roll_back(level)
+            raise
+        try:
+            store.commit(lazy=self._lazy_flush or session.lazy_commits)
+        finally:
+            session.leave()
+
+    def _roll_back(self, level: int) -> None:
+        """Take back what is open of the block; the end of session or instance has done so already."""
+        while self._session.store.level >= level:
+            self._session.rollback()
 
 
 class Session:
@@ -134,28 +186,13 @@ class Session:
             shared = self._host.shared(os.fspath(path))
             return Database(self.store, shared, self, self._host.file_system, read_only=read_only)
 
-    @contextmanager
-    def transaction(self, *, read_only: bool = False, lazy_flush: bool = False) -> Iterator[None]:
-        """Surround calls by a transaction, or by a level of it: committed at the end, rolled back by an exception.
+    def transaction(self, *, read_only: bool = False, lazy_flush: bool = False) -> Transaction:
+        """Return what surrounds calls by a transaction, or by a level of it, in a `with` statement.
 
-        With `lazy_flush` the commit does not wait for the disk.  -1103 deeper than 7 levels, -510 when the log
-        cannot be written.
+        It is committed at the end and rolled back by an exception.  With `lazy_flush` the commit does not wait for the
+        disk.
         """
-        store = self.store
-        with self.entered():
-            store.begin(read_only=read_only)
-        try:
-            yield
-            # Who is not let in any more does not commit.
-            self.enter()
-        except BaseException:
-            with self.entered(ending=True):
-                store.rollback()
-            raise
-        try:
-            store.commit(lazy=lazy_flush or self.lazy_commits)
-        finally:
-            self.leave()
+        return Transaction(self, read_only=read_only, lazy_flush=lazy_flush)
 
     def begin(self, *, read_only: bool = False) -> None:
         """Begin a transaction, or a level of it; see `transaction`."""

@@ -251,11 +251,11 @@ class Cursor(SeekingCursor):
 
     # Changing.
 
-    def update(self, **values: Any) -> None:
+    def update(self, /, **values: Any) -> None:
         """Change columns of the current row; -1603, -1017, and as `Table.update`.  The cursor stays at its entry."""
         self.table.update(self.bookmark, **values)
 
-    def replace(self, **values: Any) -> None:
+    def replace(self, /, **values: Any) -> None:
         """Give the current row other values altogether; see `Table.replace`."""
         self.table.replace(self.bookmark, **values)
 

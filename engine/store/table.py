@@ -237,7 +237,7 @@ class Table:
 
     # Changing.
 
-    def insert(self, **values: Any) -> bytes:
+    def insert(self, /, **values: Any) -> bytes:
         """Insert a row; return its bookmark.  Columns that are not named get their default or number.
 
         -1605 a key that is taken, -1504 null not allowed, -1506 too long, -1507 unknown column, -1026 too big,
@@ -283,7 +283,7 @@ class Table:
             session.commit()
             return count
 
-    def update(self, bookmark: bytes, **values: Any) -> None:
+    def update(self, bookmark: bytes, /, **values: Any) -> None:
         """Change columns of a row.
 
         -1601 no such row, -1102 changed by another transaction, -1604 the primary key would change, else as `insert`.
@@ -291,7 +291,7 @@ class Table:
         with self._work:
             self.writable().update(bookmark, values)
 
-    def replace(self, bookmark: bytes, **values: Any) -> None:
+    def replace(self, bookmark: bytes, /, **values: Any) -> None:
         """Give a row other values altogether: what is not named gets its default; errors as `update`."""
         with self._work:
             rows = self.writable()

@@ -361,3 +361,68 @@ def test_a_thread_that_comes_in_while_another_is_inside(desk: Desk) -> None:
         table.insert(Id=3)
     assert table.count() == 3
     assert desk.settled() == []
+
+
+def test_a_block_ends_what_it_has_begun(desk: Desk) -> None:
+    session, database = desk.open()
+    table = database.create_table("T", [Column("Id", ColumnType.LONG)])
+
+    def leaves_a_level_open() -> None:
+        with session.transaction():
+            table.insert(Id=1)
+            session.begin()
+            table.insert(Id=2)
+
+    def ends_it_itself() -> None:
+        with session.transaction():
+            table.insert(Id=3)
+            session.commit()
+
+    def fails_two_levels_down() -> None:
+        with session.transaction():
+            table.insert(Id=4)
+            session.begin()
+            session.begin()
+            table.insert(Id=5)
+            raise LookupError
+
+    def closes_the_session() -> None:
+        with session.transaction():
+            session.close()
+            raise LookupError
+
+    assert code_of(leaves_a_level_open) == Err.InTransaction
+    assert session.store.level == 0
+    assert code_of(ends_it_itself) == Err.NotInTransaction
+    with pytest.raises(LookupError):
+        fails_two_levels_down()
+    assert session.store.level == 0
+    with session.transaction() as outer:
+        table.insert(Id=6)
+        with session.transaction(lazy_flush=True) as inner:
+            assert (outer.level, inner.level) == (1, 2)
+        with pytest.raises(ZeroDivisionError), session.transaction():
+            table.insert(Id=1 // 0)
+        table.insert(Id=7)
+    assert (outer.level, inner.level) == (0, 0)
+    assert [row["Id"] for row in table] == [3, 6, 7]
+    with pytest.raises(LookupError):
+        closes_the_session()
+    assert desk.settled() == []
+
+
+def test_columns_of_any_name(desk: Desk) -> None:
+    _, database = desk.open()
+    names = ("self", "bookmark", "values", "column", "not an identifier")
+    table = database.create_table("T", [Column(name, ColumnType.LONG) for name in names])
+    mark = table.insert(**dict.fromkeys(names, 1))
+    table.update(mark, **dict.fromkeys(names, 2))
+    assert dict(table.get(mark)) == dict.fromkeys(names, 2)
+    table.replace(mark, self=3, bookmark=4)
+    cursor = table.cursor()
+    assert cursor.first()
+    cursor.update(self=5)
+    assert dict(cursor.row) == dict.fromkeys(names) | {"self": 5, "bookmark": 4}
+    cursor.replace(self=6)
+    assert dict(cursor.row) == dict.fromkeys(names) | {"self": 6}
+    assert desk.settled() == []
