@@ -16,7 +16,7 @@ import os
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, Literal, TypeAlias, get_args, get_type_hints
 
 import msgspec
 import platformdirs
@@ -27,12 +27,23 @@ CONFIG_VARIABLE = "ESETUI_CONFIG"
 """Environment variable that names another configuration file."""
 
 
+ThemeName: TypeAlias = Literal[
+    "", "esetui-night", "esetui-day", "esetui-blue-orange", "esetui-cyan-red", "esetui-terminal"
+]
+"""The themes of the console by name, and none of them."""
+THEME_NAMES: tuple[str, ...] = tuple(each for each in get_args(ThemeName) if each)
+THEMES_SAID = ", ".join(f"`{each}`" for each in THEME_NAMES)
+
+
 class ConsoleSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """[console]: how the console looks and how often it redraws."""
 
-    theme: Annotated[str, Meta(min_length=1, description="Colour theme; `t` changes it for the session.")] = (
-        "textual-dark"
-    )
+    theme: Annotated[
+        ThemeName,
+        Meta(
+            description=f"Colour theme: {THEMES_SAID}; empty: what fits the terminal. `t` changes it for the session."
+        ),
+    ] = ""
     refresh_hz: Annotated[float, Meta(ge=1, le=30, description="Redraws a second on a local terminal.")] = 10.0
     ssh_refresh_hz: Annotated[float, Meta(ge=1, le=30, description="Redraws a second over SSH.")] = 4.0
     paths: Annotated[tuple[str, ...], Meta(description="Folders that `esetui` without arguments opens.")] = ()

@@ -272,7 +272,8 @@ def write_result(out: Output, result: BackupResult, name: str) -> None:
         out.summary(
             f"  copied     {len(result.files)} files, {size_text(result.bytes_copied)} in {seconds:.1f} s; logs {logs}",
         )
-        out.summary(f"  verified   {result.pages_verified:,} pages, every segment of the logs")
+        pages = f"{result.pages_verified:,} pages, " if result.pages_verified else ""
+        out.summary(f"  verified   {pages}every segment of the logs")
     for each in result.corrected:
         bits = ", ".join(map(str, each.bits))
         out.line(f"  corrected  {each.kind} {each.number} of {each.path}: bit {bits}; the source is still damaged")

@@ -5,7 +5,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from esetui import config
+from esetui.cli.exit_codes import ExitCode
 from esetui.config import Config, ConfigError
+from esetui.tui import theme
+from tests.cli.running import run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -82,3 +85,16 @@ def test_bytes_that_are_no_text(file: Path) -> None:
     file.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ConfigError, match="cannot be read"):
         config.load()
+
+
+def test_themes_are_those_of_the_console(file: Path) -> None:
+    assert config.THEME_NAMES == theme.THEME_NAMES
+    file.write_text('[console]\ntheme = "esetui-day"\n', encoding="utf-8")
+    assert config.load(file).console.theme == "esetui-day"
+    file.write_text('[console]\ntheme = "nord"\n', encoding="utf-8")
+    with pytest.raises(ConfigError) as error:
+        config.load(file)
+    (problem,) = error.value.problems
+    assert (problem.line, problem.key) == (2, "console.theme")
+    assert "nord" in problem.message
+    assert run("demo", "--no-console", "--theme", "nord").code == ExitCode.USAGE

@@ -18,7 +18,7 @@ from esetui.cli.output import Output, is_terminal
 @click.command("console", hidden=True)
 @click.argument("paths", nargs=-1, type=PATH)
 @click.option("-t", "--target", type=PATH, help="Backup directory that is shown and backed up to.")
-@click.option("--theme", help="Colour theme.")
+@click.option("--theme", type=click.Choice(config.THEME_NAMES), help="Colour theme.")
 def command(paths: tuple[str, ...], target: str | None, theme: str | None) -> int:
     """Open the console on the instances below PATHS."""
     out = Output(command="console")

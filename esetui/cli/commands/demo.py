@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Size of the large database in MiB.",
 )
-@click.option("--theme", help="Colour theme.")
+@click.option("--theme", type=click.Choice(config.THEME_NAMES), help="Colour theme.")
 @click.option("--play", is_flag=True, help="Let the guided walk go by itself; with --no-console, told line by line.")
 @click.option(
     "--pause",
