@@ -26,15 +26,14 @@ from engine.format.lr import Init2
 from engine.instance.attachments import Attachments
 from engine.instance.backup_face import BackupFace
 from engine.instance.ending import end_cleanly
-from engine.instance.info import DatabaseInfo, InstanceInfo, LogInfo
 from engine.instance.live import LiveStore
+from engine.instance.look_face import LookFace
 from engine.instance.opening import Folders
 from engine.instance.registry import REGISTRY, world_of
 from engine.instance.restoring import Restorer
 from engine.instance.starting import Starter
 from engine.instance.state import ATTACHED_STATES, InstanceState, refusal
 from engine.instance.store_face import StoreFace
-from engine.log.truncate import archives
 from engine.params import PROCESS, Param, Parameters, SharedParameters
 from engine.recovery.stop import StopPoint
 from engine.session import AttachResult, Session
@@ -42,10 +41,9 @@ from engine.types import LGPOS_MIN, InitOptions, LgPos, TermOptions
 from engine.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from types import TracebackType
 
-    from engine.attached import AttachedDatabase
     from engine.discover import FoundInstance
     from engine.format.names import LogNames
     from engine.instance.keeper import LogKeeper
@@ -62,7 +60,7 @@ _STOPPED_CHECKPOINT_DEPTH = 16384
 _ANY_TERM = TermOptions.COMPLETE | TermOptions.ABRUPT | TermOptions.STOP_BACKUP | TermOptions.DIRTY
 
 
-class Instance(BackupFace, StoreFace):
+class Instance(LookFace, BackupFace, StoreFace):
     """An instance of the engine; see the module's text.  Safe from any thread.
 
     `path` sets system, log and temp folder at once; `log_file_size` is in KiB.  What is left None is as `params`,
@@ -153,75 +151,6 @@ class Instance(BackupFace, StoreFace):
                 Param.CircularLog: found.circular,
             }
         return cls(name, params=settings | dict(params or {}), env=env)
-
-    # -- where it is --
-
-    @property
-    def log_folder(self) -> str:
-        """Absolute path of the folder of the log files, without a delimiter at its end."""
-        return self.env.fs.absolute(self.params.log_file_path)
-
-    @property
-    def system_folder(self) -> str:
-        """Absolute path of the folder of the checkpoint file."""
-        return self.env.fs.absolute(self.params.system_path)
-
-    @property
-    def names(self) -> LogNames:
-        """How the log files are named; -1029 before init."""
-        if self._names is None:
-            raise EseError.from_code(Err.NotInitialized)
-        return self._names
-
-    @property
-    def writer(self) -> LogWriter:
-        """The log writer; -516 when logging is off, -1029 before init."""
-        if self.log_writer is None:
-            code = Err.NotInitialized if self._keeper is None else Err.LoggingDisabled
-            raise EseError.from_code(code)
-        return self.log_writer
-
-    @property
-    def log(self) -> LogInfo:
-        """The log stream, as it is now."""
-        writer, keeper = self.writer, self.keeper()
-        closed = archives(self.env.fs, self.log_folder, self.names)
-        checkpoint = None if keeper.checkpoint is None else keeper.checkpoint.value
-        position = keeper.checkpoint_position()
-        return LogInfo(
-            current_generation=writer.generation,
-            checkpoint_generation=position.generation,
-            checkpoint=position,
-            generations_on_disk=range(min(closed, default=writer.generation), writer.generation + 1),
-            signature=writer.signature,
-            last_full_backup=LGPOS_MIN if checkpoint is None else checkpoint.full_backup,
-            last_incremental_backup=LGPOS_MIN if checkpoint is None else checkpoint.incremental_backup,
-        )
-
-    def attached(self) -> Sequence[AttachedDatabase]:
-        """Return all attached databases by number, read-only and unlogged ones included."""
-        return [] if self._keeper is None else self._keeper.attached()
-
-    def keeper(self) -> LogKeeper:
-        """Return the databases and their bond with the log; -1029 before init."""
-        if self._keeper is None:
-            raise EseError.from_code(Err.NotInitialized)
-        return self._keeper
-
-    def databases(self) -> list[DatabaseInfo]:
-        """Return what is to be known of the attached databases."""
-        return [
-            DatabaseInfo(
-                each.path, each.dbid, each.size_bytes, each.page_size, each.read_only, each.logged, each.header
-            )
-            for each in self.attached()
-        ]
-
-    def info(self) -> InstanceInfo:
-        """Return the row of JetGetInstanceInfo."""
-        return InstanceInfo(
-            self.number, self.name, tuple(each.path for each in self.attached() if each.logged and not each.read_only)
-        )
 
     # -- init --
 
