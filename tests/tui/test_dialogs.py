@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.instance import Instance
-from esetui.tui.model import State, worst_state
+from esetui.tui.model import BackupFolderView, FolderState, SetView, State, Verdict, worst_state
+from esetui.tui.screens.main import _sets_foot
 
 if TYPE_CHECKING:
     import pytest
@@ -66,3 +67,17 @@ async def test_an_instance_that_another_program_has_is_locked_and_not_in_trouble
             await stage.sees("Cannot: Another program has this instance.")
             assert stage.app.screen.query_one("#go").disabled
             await stage.press("escape")
+
+
+def test_a_set_in_the_making_is_no_backup() -> None:
+    made = [SetView("a", "/b", "full", None, verdict) for verdict in (Verdict.VERIFIED, Verdict.NEVER)]
+    half = SetView("c", "/c", "full", None, Verdict.UNFINISHED)
+
+    def said(*sets: SetView, state: FolderState = FolderState.PRESENT) -> str:
+        return _sets_foot(BackupFolderView("/b", state, sets))
+
+    assert said(*made) == "2 backups"
+    assert said(*made, half) == "2 backups, 1 half-made"
+    assert said(half) == "1 half-made"
+    assert said(state=FolderState.UNREACHABLE) == "UNREACHABLE"
+    assert (said(), _sets_foot(None)) == ("", "")

@@ -18,7 +18,7 @@ from textual.containers import Horizontal, Vertical
 from esetui.action import Action, Scope
 from esetui.tui import words
 from esetui.tui.advice import ADVICE, Advice
-from esetui.tui.model import Choice, DatabaseView, FolderState, InstanceView, Section
+from esetui.tui.model import BackupFolderView, Choice, DatabaseView, FolderState, InstanceView, Section, Verdict
 from esetui.tui.screens.polling import PollingScreen
 from esetui.tui.screens.reasons import reason_for
 from esetui.tui.widgets.backup_panel import BackupPanel
@@ -228,9 +228,12 @@ class MainScreen(PollingScreen):
         return self.pane(self.place)
 
 
-def _sets_foot(folder: object) -> str:
-    state = getattr(folder, "state", None)
-    if state is FolderState.UNREACHABLE:
+def _sets_foot(folder: BackupFolderView | None) -> str:
+    if folder is not None and folder.state is FolderState.UNREACHABLE:
         return "UNREACHABLE"
-    sets = getattr(folder, "sets", ())
-    return words.plural(len(sets), "backup") if sets else ""
+    if folder is None:
+        return ""
+    half = sum(1 for each in folder.sets if each.verdict is Verdict.UNFINISHED)
+    whole = len(folder.sets) - half
+    said = [words.plural(whole, "backup")] if whole else []
+    return ", ".join([*said, *([f"{half} half-made"] if half else [])])
