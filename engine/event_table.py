@@ -362,6 +362,8 @@ _TABLE = """
     hole after generation %4, highest %5
 567 E 3 REDO_REQUIRED_LOG_CORRUPT: log, error
     required log %4 damaged: error %5
+602 W 7 MANY_LOST_COMPACTION_ID: database, version, begin, commit, newest before, newest, error
+    cleanup of %4 ended with error %10 and left deleted records: version %5 of %6, committed at %7; newest %9, then %8
 619 E 3 ATTACH_TO_BACKUP_SET_DATABASE_ERROR_ID: database
     %4 comes from a backup set and was not restored
 623 E 14 VERSION_STORE_REACHED_MAXIMUM_ID: instance, MB

@@ -64,7 +64,7 @@ class TestTable:
             )
 
     def test_is_whole(self) -> None:
-        assert len(EVENTS) == 175
+        assert len(EVENTS) == 176
         assert len({kind.symbol for kind in EVENTS.values()}) == len(EVENTS)
         assert EVENTS[474].categories == (2, 3, 12)
         assert EVENTS[224].categories == (3, 16)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from engine.errors import Err, EseError
 from engine.store.checkpoint import Upkeep
-from engine.store.cleanup import Cleanup
+from engine.store.cleanup import Cleanup, LeftBehind
 from engine.store.journal import Journal
 from engine.store.pages import DEFAULT_CACHE_BYTES, PagePool, StorePages
 from engine.store.shared import Shared
@@ -65,7 +65,8 @@ class LiveStore:
         self._now = env.now
         self._params = params
         self._background = env.background
-        self._cleaning = False
+        self._events = events
+        self._newest_when_told = 0
         keeper.bind(self.journal, self.pool, self.upkeep.want)
 
     def open(self, database: AttachedDatabase) -> None:
@@ -85,9 +86,7 @@ class LiveStore:
         self._begin_cleaning()
 
     def _begin_cleaning(self) -> None:
-        if self._background and not self._cleaning:
-            self._cleaning = True
-            self.cleanup.stop()
+        if self._background:
             self.cleanup.start()
 
     def session(self, procid: int) -> StoreSession:
@@ -157,10 +156,13 @@ class LiveStore:
             pages.maintain()
         self.upkeep.between_operations()
 
-    def _cleanup_failed(self, _error: EseError) -> None:
+    def _cleanup_failed(self, error: EseError, at: LeftBehind) -> None:
         # Whoever next needs the room, detaches or ends cleans up by itself and gets the error; the next
         # session starts the thread again.
-        self._cleaning = False
+        before, self._newest_when_told = self._newest_when_told, self.versions.trx_newest
+        numbers = (at.rceid, at.begin, at.commit, before, self._newest_when_told)
+        # As the engine tells of deletes that it discards; the error is told besides.
+        self._events.report(602, at.path or error.path or "", *(f"{each:#x}" for each in numbers), str(error.code))
 
     def shared_of(self, database: AttachedDatabase) -> Shared:
         """Return what sessions share of a database; -1203 when it has no live pages."""

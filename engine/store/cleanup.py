@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from engine.errors import EseError
 from engine.format.lr import Oper
@@ -40,10 +40,22 @@ _PERIOD: Final = 1.0
 _DELETED: Final = int(NodeFlags.DELETED)
 
 
-class Cleanup:
-    """The cleanup of an instance; `session` is its own session, `failed` hears of an error in the background."""
+class LeftBehind(NamedTuple):
+    """What the cleanup was at when it failed: the database, and where known the version of whose transaction."""
 
-    def __init__(self, session: StoreSession, failed: Callable[[EseError], None] | None = None) -> None:
+    path: str
+    rceid: int
+    begin: int
+    commit: int
+
+
+class Cleanup:
+    """The cleanup of an instance; `session` is its own session, `failed` hears of an error in the background.
+
+    Its thread ends with an error; `start` begins another one.
+    """
+
+    def __init__(self, session: StoreSession, failed: Callable[[EseError, LeftBehind], None] | None = None) -> None:
         self.session = session
         self.versions = session.versions
         self.versions.make_room = self._make_room
@@ -55,7 +67,10 @@ class Cleanup:
         self._transaction: Transaction | None = None
         self._next = 0
         self._busy = False
+        self._at = LeftBehind("", 0, 0, 0)
         self._wake = threading.Event()
+        self._turn = threading.Lock()
+        """Held by who begins or ends a thread."""
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -129,13 +144,17 @@ class Cleanup:
     def _slice(self) -> bool:
         for _ in range(_SLICE):
             if self._waiting:
-                self._remove(*self._waiting.popleft())
+                tree, key, data = self._waiting.popleft()
+                self._at = LeftBehind(tree.pages.path, 0, 0, 0)
+                self._remove(tree, key, data)
                 continue
             change = self._next_change()
             if change is None:
                 return False
             self._next += 1
             if isinstance(change, LiveVersion):
+                trx = change.trx
+                self._at = LeftBehind(change.tree.pages.path, change.rceid, trx.begin, trx.commit)
                 self._clean(change)
             elif change.cleaned is not None:
                 self._begin()
@@ -184,16 +203,21 @@ class Cleanup:
     # In the background.
 
     def start(self) -> None:
-        """Clean up in a thread from now on."""
-        self._stop.clear()
-        self._thread = threading.Thread(target=self._background, name="ese-cleanup", daemon=True)
-        self._thread.start()
+        """Clean up in a thread from now on, if none does so already."""
+        with self._turn:
+            if self._thread is not None:
+                return
+            # Each thread has its own: one that is told to end is not called back by the next.
+            self._stop = stop = threading.Event()
+            self._thread = threading.Thread(target=self._background, args=(stop,), name="ese-cleanup", daemon=True)
+            self._thread.start()
 
     def stop(self) -> None:
         """End the thread; what waits stays."""
-        thread, self._thread = self._thread, None
-        if thread is not None:
+        with self._turn:
+            thread, self._thread = self._thread, None
             self._stop.set()
+        if thread is not None:
             self._wake.set()
             thread.join()
 
@@ -202,15 +226,18 @@ class Cleanup:
         if self._thread is not None and not self._wake.is_set():
             self._wake.set()
 
-    def _background(self) -> None:
-        while not self._stop.is_set():
+    def _background(self, stop: threading.Event) -> None:
+        while not stop.is_set():
             self._wake.wait(_PERIOD)
             self._wake.clear()
             try:
-                while not self._stop.is_set() and self.step():
+                while not stop.is_set() and self.step():
                     pass
             except EseError as error:
+                with self._turn:
+                    if self._stop is stop:
+                        self._thread = None
                 if self.failed is not None:
-                    self.failed(error)
+                    self.failed(error, self._at)
                 return
-            self._stop.wait(_PAUSE)
+            stop.wait(_PAUSE)

@@ -18,6 +18,7 @@ from tests.store.world import World, code_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from engine.store.cleanup import LeftBehind
     from engine.types import LgPos
 
 
@@ -117,7 +118,12 @@ def test_the_background_cleans_up_by_itself(background: World) -> None:
 def test_an_error_in_the_background_is_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[EseError] = []
     heard = threading.Event()
-    world.cleanup.failed = lambda error: (told.append(error), heard.set())  # type: ignore[assignment, func-returns-value]
+
+    def failed(error: EseError, _: LeftBehind) -> None:
+        told.append(error)
+        heard.set()
+
+    world.cleanup.failed = failed
 
     def failing() -> bool:
         raise EseError.from_code(Err.DiskIO, "no")
