@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from engine.format.names import LogNames
     from engine.log.checkpoint_file import CheckpointFile
     from engine.store.journal import Journal
-    from engine.store.pages import PagePool
+    from engine.store.pool import PagePool
 
 SPARE_LOGS: Final = 2
 """Closed logs that circular logging keeps below the checkpoint."""

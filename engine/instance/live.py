@@ -12,7 +12,8 @@ from engine.errors import Err, EseError
 from engine.store.checkpoint import Upkeep
 from engine.store.cleanup import Cleanup, LeftBehind
 from engine.store.journal import Journal
-from engine.store.pages import DEFAULT_CACHE_BYTES, PagePool, StorePages
+from engine.store.pages import StorePages
+from engine.store.pool import DEFAULT_CACHE_BYTES, PagePool
 from engine.store.shared import Shared
 from engine.store.transactions import StoreSession
 from engine.store.versions import VersionStore

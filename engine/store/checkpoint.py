@@ -1,7 +1,8 @@
 """Upkeep: what has to happen for the log to become unnecessary, while sessions work.
 
     1  pages that recovery would need old log for are written, a batch at a time: with the latch held only while
-       the before-images are noted and while the pages are handed to the system, not while the disk is waited for
+       the before-images are noted, while the pages are encoded and while they are handed to the system, not while the
+       disk is waited for, which it is for the log and for the shadow
     2  the database file is made durable
     3  headers, then the checkpoint, then (circular logging) old logs go: `LogOwner.advance`
 
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from engine.errors import EseError
 from engine.format.segment import SEGMENT_SIZE
-from engine.store.pages import FEWEST_PAGES
+from engine.store.pool import FEWEST_PAGES
 from engine.types import LgPos
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
 
     from engine.events import EventLog
     from engine.store.journal import Journal
-    from engine.store.pages import PagePool, StorePages
+    from engine.store.pages import StorePages
+    from engine.store.pool import PagePool
 
 BATCH_BYTES: Final = 256 * 1024
 """Pages written in one go, in bytes: as long as that may a session wait."""
@@ -137,19 +139,31 @@ class Upkeep:
         with self._mutex:
             journal = self._journal
             with journal.latch:
-                before = self._bound()
-                chosen = self._choose(before)
+                chosen = self._choose()
                 if chosen is None:
                     return False
                 pages, pgnos = chosen
                 newest = pages.log_images(pgnos)
             journal.wait_durable(newest)
             with journal.latch:
-                return pages.write(pgnos) > 0
+                flight = pages.take_off(pgnos)
+            if flight is None:
+                return False
+            try:
+                pages.protect(flight)
+                with journal.latch:
+                    pages.land(flight)
+            finally:
+                with journal.latch:
+                    pages.call_back(flight)
+            return True
 
-    def _choose(self, before: LgPos) -> tuple[StorePages, list[int]] | None:
+    def _choose(self) -> tuple[StorePages, list[int]] | None:
+        before, oldest = self._bound(), self._journal.oldest()
+        # The checkpoint is the first byte of a generation.
+        held = None if oldest is None else LgPos(oldest.generation, 1, 0)
         for pages in self._pool.stores:
-            found = pages.due(before, max(1, BATCH_BYTES // pages.page_size))
+            found = pages.due(before, max(1, BATCH_BYTES // pages.page_size), held)
             if found:
                 return pages, found
         return None

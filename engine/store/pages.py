@@ -9,6 +9,12 @@ Each page goes to a shadow file before it goes where it belongs (`engine.pages.s
 Pages leave memory only in `maintain`, never while an operation loads others: a page that an operation has in its hand
 stays the page that counts.  All databases of an instance share one `PagePool`, whose limit is the size of the cache.
 
+Writing has three steps, of which only the first and the last need the latch: pages are encoded (`take_off`), become
+durable in the shadow (`protect`), and go where they belong (`land`).  A page in between is *in flight*: it stays in
+memory, and what changes it makes it dirty anew, with a first transaction and a last record of its own.  What lands is
+the older state, as if it had been written when it was encoded.  Eviction passes over pages in flight, `flush` calls
+them back; what was called back does not land, so an older state never comes over a newer one.
+
 A before-image is *pinned* to the page of its change until it is in the log or its transaction has ended.  When the page
 is written first, its UndoInfo records are logged before it.
 
@@ -18,7 +24,7 @@ Source: log reference 5.2, 6.3, 6.7; database reference 2.2.
 from __future__ import annotations
 
 from collections import OrderedDict
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Final, Protocol
 
 from engine.errors import Err, EseError
@@ -29,6 +35,7 @@ from engine.page_reading import read_verified
 from engine.pages.mutable import MutablePage
 from engine.pages.shadow import LIVE, RECOVERY, PageShadow, remove_shadow, state_of
 from engine.store.page_rules import assert_rules
+from engine.store.pool import DEFAULT_CACHE_BYTES, PagePool
 from engine.types import LGPOS_MIN
 
 if TYPE_CHECKING:
@@ -36,14 +43,9 @@ if TYPE_CHECKING:
 
     from engine.attached import AttachedDatabase
     from engine.format.dbheader import DatabaseHeader
+    from engine.log.mark import LogMark
     from engine.store.journal import Journal
     from engine.types import LgPos
-
-DEFAULT_CACHE_BYTES: Final = 64 * 1024 * 1024
-"""Bytes of pages that are kept decoded unless the parameters say otherwise."""
-
-FEWEST_PAGES: Final = 64
-"""Pages that the cache holds whatever the parameters say: what one operation may need at once, and some."""
 
 GROW_AHEAD: Final = 16
 """Pages by which the file is longer than what is owned after it grew."""
@@ -66,41 +68,31 @@ class BeforeImage(Protocol):
 
 
 class _Dirty:
-    """A changed page: where the oldest transaction began that has changed it, and its last change."""
+    """A changed page: where the oldest transaction began that has changed it, its first change and its last."""
 
-    __slots__ = ("first", "last")
+    __slots__ = ("first", "last", "since")
 
-    def __init__(self, first: LgPos, last: LgPos) -> None:
+    def __init__(self, first: LgPos, position: LgPos) -> None:
         self.first = first
-        self.last = last
+        self.since = self.last = position
 
 
-class PagePool:
-    """The room that the live pages of all databases of an instance share; `limit` in pages."""
+class Flight:
+    """Pages on their way to the file: as they were at one moment, when all that is in them was in the log durably."""
 
-    def __init__(self, limit: int) -> None:
-        self.limit = max(FEWEST_PAGES, limit)
-        self.count = 0
-        self.stores: list[StorePages] = []
+    __slots__ = ("images", "mark", "marks", "round")
 
-    @property
-    def dirty(self) -> int:
-        """Number of pages that are ahead of their files."""
-        return sum(each.dirty_pages for each in self.stores)
-
-    def shrink(self) -> None:
-        """Let pages go, those not used for longest, of the database that has most; changed ones are written."""
-        surplus = self.count - self.limit * 3 // 4
-        while surplus > 0:
-            largest = max(self.stores, key=lambda each: each.kept_pages)
-            going = min(surplus, max(1, largest.kept_pages // 2))
-            largest.evict(going)
-            surplus -= going
+    def __init__(self, images: dict[int, bytearray], marks: dict[int, _Dirty], mark: LogMark) -> None:
+        self.images = images
+        self.marks = marks
+        self.mark = mark
+        self.round = 0
 
 
 class StorePages:
-    """The live pages of one attached database.  Every method but `sync` is called with the journal's latch held.
+    """The live pages of one attached database.
 
+    Every method but `sync` and `protect` is called with the journal's latch held.
     `dbtime_last` and `objid_last` are the last numbers given out; `last_page` is the last page the database owns.
     `extension` gives the number of pages by which the database grows; it grows by that or a multiple of it.
     """
@@ -126,6 +118,8 @@ class StorePages:
         self._closed = False
         self._pages: OrderedDict[int, MutablePage] = OrderedDict()
         self._dirty: dict[int, _Dirty] = {}
+        self._flying: dict[int, Flight] = {}
+        """The pages in flight."""
         self._written: LgPos | None = None
         """Where recovery would have to start for pages that were written since the file was last made durable."""
         self._syncing: LgPos | None = None
@@ -138,7 +132,9 @@ class StorePages:
             # What an earlier run left says nothing of a database that is clean.
             remove_shadow(database.fs, self.path + suffix)
         state = state_of(database.header)
-        self._shadow = PageShadow(database.fs, self.path + LIVE, self.page_size, state, self._make_durable)
+        self._shadow = PageShadow(database.fs, self.path + LIVE, self.page_size, state, self._make_room)
+        self._lost: EseError | None = None
+        """What kept the file from becoming durable when the shadow needed its room."""
         self.pool.stores.append(self)
         self.sealed = self.read_only
         """Whether the log says, or is about to say, that the file has everything: nothing changes any more."""
@@ -282,7 +278,7 @@ class StorePages:
     @property
     def dirty_pages(self) -> int:
         """Number of pages that are ahead of the file."""
-        return len(self._dirty)
+        return len(self._dirty.keys() | self._flying.keys())
 
     def maintain(self) -> None:
         """Do what is due between operations, when no page is in anybody's hand: keep the cache in its limit."""
@@ -291,7 +287,7 @@ class StorePages:
 
     def evict(self, count: int) -> None:
         """Let go of the `count` pages that were not used for longest; changed ones are written first."""
-        going = [pgno for pgno, _ in zip(self._pages, range(count), strict=False)]
+        going = list(islice((pgno for pgno in self._pages if pgno not in self._flying), count))
         self._write_now([pgno for pgno in going if pgno in self._dirty])
         for pgno in going:
             del self._pages[pgno]
@@ -302,14 +298,21 @@ class StorePages:
     def oldest(self) -> LgPos | None:
         """Return where recovery would have to start for the pages in memory; None when the file has everything."""
         found = [mark.first for mark in self._dirty.values()]
+        found += [flight.marks[pgno].first for pgno, flight in self._flying.items()]
         found += [each for each in (self._written, self._syncing) if each is not None]
         return min(found, default=None)
 
-    def due(self, before: LgPos, most: int) -> list[int]:
-        """Return up to `most` pages for which recovery would have to start before the position given."""
+    def due(self, before: LgPos, most: int, held: LgPos | None = None) -> list[int]:
+        """Return up to `most` pages for which recovery would have to start before the position given.
+
+        `held` is where the checkpoint stays whatever is written, because of an open transaction.  A page that holds it
+        no further back is due by its own changes: one that the transaction changes again and again is not written
+        each time, for nothing.
+        """
         found: list[int] = []
         for pgno, mark in self._dirty.items():
-            if mark.first < before:
+            begins = mark.first if held is None or mark.first < held else mark.since
+            if begins < before:
                 found.append(pgno)
                 if len(found) == most:
                     break
@@ -327,27 +330,75 @@ class StorePages:
 
     def write(self, pgnos: Iterable[int]) -> int:
         """Write those of the pages that may be: changed, and log and before-images are on the disk.  Their number."""
-        tip, dirty = self.journal.writer.tip, self._dirty
-        ready = sorted(p for p in pgnos if p in dirty and dirty[p].last < tip and p not in self._images)
-        if not ready:
-            return 0
-        self.database.pages_change()
-        step = min(self._shadow.most, max(1, _LONGEST_WRITE // self.page_size))
-        for start in range(0, len(ready), step):
-            self._write_batch(ready[start : start + step])
-        return len(ready)
+        count, left = 0, list(pgnos)
+        while left:
+            flight = self.take_off(left)
+            if flight is None:
+                break
+            try:
+                with self._shadow.lock:
+                    self.protect(flight)
+                    count += self.land(flight)
+            finally:
+                self.call_back(flight)
+            left = [pgno for pgno in left if pgno not in flight.images]
+        return count
 
-    def _write_batch(self, pgnos: list[int]) -> None:
-        images = {pgno: self._encoded(pgno) for pgno in pgnos}
-        self._shadow.protect([*images.items()], self.journal.writer.mark)
-        for run in _runs(pgnos):
-            self.database.write_pages(page_offset(run[0], self.page_size), b"".join(images[pgno] for pgno in run))
+    def take_off(self, pgnos: Iterable[int]) -> Flight | None:
+        """Encode those of the pages that may be written, as many as go in one piece; None when there are none."""
+        mark, dirty = self.journal.writer.mark, self._dirty
+        tip = mark.position
+        ready = sorted(p for p in pgnos if p in dirty and dirty[p].last < tip and p not in self._images)
+        del ready[min(self._shadow.most, max(1, _LONGEST_WRITE // self.page_size)) :]
+        if not ready:
+            return None
+        images = {pgno: self._encoded(pgno) for pgno in ready}
+        marks = {pgno: self._dirty.pop(pgno) for pgno in ready}
+        flight = Flight(images, marks, mark)
+        self._flying.update(dict.fromkeys(ready, flight))
+        return flight
+
+    def protect(self, flight: Flight) -> None:
+        """Make the pages of a flight durable in the shadow; called with or without the latch."""
+        self.database.pages_change()
+        try:
+            flight.round = self._shadow.protect([*flight.images.items()], flight.mark)
+        except EseError as error:
+            if error is self._lost:
+                # Only now: whoever holds the latch may wait for the shadow.
+                self.journal.writer.take_down(error)
+            raise
+
+    def land(self, flight: Flight) -> int:
+        """Write the pages of a flight where they belong, but for those that were called back; their number.
+
+        None may land when their images in the shadow have given way to others meanwhile.
+        """
+        if flight.round != self._shadow.round:
+            return 0
+        landing = [pgno for pgno in flight.marks if self._flying.get(pgno) is flight]
+        for run in _runs(landing):
+            data = b"".join(flight.images[pgno] for pgno in run)
+            self.database.write_pages(page_offset(run[0], self.page_size), data)
             for pgno in run:
-                first = self._dirty.pop(pgno).first
+                first = self._flying.pop(pgno).marks[pgno].first
                 self._written = first if self._written is None else min(first, self._written)
+        return len(landing)
+
+    def call_back(self, flight: Flight) -> None:
+        """Let what has not landed of a flight be dirty again."""
+        for pgno, mark in flight.marks.items():
+            if self._flying.get(pgno) is not flight:
+                continue
+            del self._flying[pgno]
+            since = self._dirty.setdefault(pgno, mark)
+            since.first = min(since.first, mark.first)
+            since.since = mark.since
 
     def flush(self) -> None:
         """Write every changed page and make the file durable.  The log first: errors of the log."""
+        for flight in set(self._flying.values()):
+            self.call_back(flight)
         self._write_now(list(self._dirty))
         if self._written is not None or self._syncing is not None:
             # What follows - a clean header, a checkpoint - says that the file has these pages.
@@ -384,6 +435,14 @@ class StorePages:
             self.journal.writer.take_down(error)
             raise
 
+    def _make_room(self) -> None:
+        """Make what was written to the file durable, for the shadow; who asked takes the log down."""
+        try:
+            self.database.file.fsync()
+        except EseError as error:
+            self._lost = error
+            raise
+
     def close(self, *, clean: bool = False) -> None:
         """Give up the pages in memory; idempotent.  `clean`: the file has them all, durably."""
         self._closed = True
@@ -394,6 +453,7 @@ class StorePages:
         self.pool.count -= len(self._pages)
         self._pages.clear()
         self._dirty.clear()
+        self._flying.clear()
         if self in self.pool.stores:
             self.pool.stores.remove(self)
 

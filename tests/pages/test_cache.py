@@ -120,6 +120,9 @@ class CacheMachine(RuleBasedStateMachine):
     @rule(full=st.booleans())
     def disk_full(self, *, full: bool) -> None:
         self.disk.full = full
+        if not full:
+            # Room is made by the next page that comes in.
+            self.put(1)
 
     @rule()
     def flush(self) -> None:
