@@ -16,7 +16,7 @@ from tests.store.whole_backups import Backups
 from tests.store.whole_points import Points
 
 ALL: Final = bool(os.environ.get("CRASH_ALL"))
-LIVES: Final = 500 if ALL else 25
+LIVES: Final = 500 if ALL else 20
 STEPS: Final = 80 if ALL else 40
 
 

@@ -19,7 +19,7 @@ from engine.files.crash import CrashFileSystem, CrashPolicy
 from engine.instance import Instance
 from tests.store.conftest import FOLDER, PATH
 from tests.store.desk import code_of
-from tests.store.whole_base import PAGE, contents
+from tests.store.whole_base import contents
 from tests.store.whole_busy import SEEDS, Busy
 from tests.store.whole_state import State, shown
 
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from engine.backup.external import BackupFile
-
-PIECE = 16 * PAGE
 
 
 @dataclass
@@ -145,7 +143,7 @@ class Backups(Busy):
     def _copied(self, file: BackupFile, folder: str) -> Iterator[None]:
         at = 0
         with self.desk.disk.open(f"{folder}/{file.path.rpartition('/')[2]}", OpenMode.CREATE) as copy:
-            while piece := file.read(PIECE):
+            while piece := file.read(8 * self.page_size):
                 copy.write_at(at, piece)
                 at += len(piece)
                 yield
@@ -169,7 +167,7 @@ class Backups(Busy):
                 ):
                     to.write_at(0, log.read_at(0, log.size()))
         world = Environment(fs=disk, now=self.desk.live.clock, background=False)
-        other = Instance("restore", env=world, path="/r/logs", page_size=PAGE, log_file_size=64)
+        other = Instance("restore", env=world, path="/r/logs", page_size=self.page_size, log_file_size=64)
         other.restore(kept.folder, "/r")
         path = f"/r/{PATH.rpartition('/')[2]}"
         self.judge(path, disk)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from engine import open_database
-from engine.build import Column, ColumnType, Index
+from engine.build import Column, ColumnType, FormatLevel, Index
 from engine.check import CheckKind, Severity, check
 from engine.errors import Err, EseError
 from engine.files.crash import CrashFileSystem, CrashPolicy
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from engine.files.base import FileSystem
     from engine.store.table import Table
 
-PAGE: Final = 4096
+PAGE_SIZES: Final = st.sampled_from((4096, 4096, 8192, 32768))
+LEVELS: Final = st.sampled_from((FormatLevel.WIDEST, FormatLevel.WINDOWS_10, FormatLevel.NEWEST))
 PARAMS: Final = {
     Param.CacheSizeMin: 24,
     Param.CacheSizeMax: 48,
@@ -85,19 +86,23 @@ class Base(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.desk = Desk(PAGE, params=PARAMS)
-        self.desk.live.end()
-        self.desk.live = self.living(self.desk.disk)
         self.model = Model()
         self.crashed = False
         self.uids = 0
         self.turn = self.started = 0
+
+    def begin_life(self, page_size: int, level: FormatLevel) -> None:
+        """Start an instance over an empty database."""
+        self.page_size = page_size
+        self.desk = Desk(page_size, level=level, params=PARAMS)
+        self.desk.live.end()
+        self.desk.live = self.living(self.desk.disk)
         self.enter()
 
     def living(self, disk: CrashFileSystem) -> Live:
         """Start an instance on a disk."""
         live = self.desk.live
-        return Live(disk, self.file_system(disk), PAGE, live.settings, clock=live.clock)
+        return Live(disk, self.file_system(disk), self.page_size, live.settings, clock=live.clock)
 
     def file_system(self, disk: CrashFileSystem) -> FileSystem:
         """Return what the instance sees of a disk."""
@@ -307,6 +312,8 @@ class Base(RuleBasedStateMachine):
         """End what the instance is doing besides, before it stops."""
 
     def teardown(self) -> None:
+        if not self.model.people:
+            return
         try:
             for who in range(SESSIONS):
                 self.look(who)

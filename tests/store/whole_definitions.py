@@ -30,8 +30,8 @@ from tests.store.whole_base import (
     WHO,
     Kind,
 )
+from tests.store.whole_cursors import Cursors
 from tests.store.whole_model import Change, Node, Person, Refused
-from tests.store.whole_rows import Rows
 from tests.store.whole_state import KnownIndex, State, TableState, find
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ INDEXES: Final = (
 TO: Final = st.sampled_from(("Main", "Plain", "Heap", "Other", "other", "Third"))
 
 
-class Definitions(Rows):
+class Definitions(Cursors):
     """Definitions made, changed, taken back."""
 
     def defining(self, who: int, name: str, engine: Callable[[Any], Any], model: Callable[..., None]) -> int:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from engine.session import Session
+    from engine.store.cursor import Cursor
     from engine.store.database import Database
     from tests.store.whole_state import KnownIndex
 
@@ -59,6 +60,22 @@ class Level:
 
 
 @dataclass
+class Held:
+    """A cursor that is kept: over which table and index, and the entry where it is; else before or behind all."""
+
+    cursor: Cursor
+    uid: int
+    index: KnownIndex | None
+    entry: tuple[Any, ...] | None = None
+    behind: bool = False
+
+    def named(self, entry: tuple[Any, ...]) -> Any:
+        """Return what names an entry: its key, with the bookmark where several may have it."""
+        unique = self.index is None or self.index.index.primary or self.index.index.unique
+        return entry[0] if unique else entry
+
+
+@dataclass
 class Person:
     """A session; `writes` are the tables that its transaction may write."""
 
@@ -68,6 +85,7 @@ class Person:
     began: int = 0
     read_only: bool = False
     writes: set[int] = field(default_factory=set)
+    held: Held | None = None
 
     def changes(self) -> Iterable[Change]:
         return (change for level in self.levels for change in level.changes)

@@ -14,7 +14,7 @@ from hypothesis.stateful import invariant, rule
 
 from engine.files.fault import FaultFileSystem
 from tests.store.conftest import PATH, Live
-from tests.store.whole_base import PAGE, POLICIES, Base, contents
+from tests.store.whole_base import POLICIES, Base, contents
 from tests.store.whole_busy import THINGS
 from tests.store.whole_state import shown
 
@@ -85,7 +85,7 @@ class Points(Base):
 
     def _judge(self, point: Point) -> None:
         """Recover, end clean, look."""
-        live = Live(point.disk, None, PAGE, self.desk.live.settings, clock=self.desk.live.clock)
+        live = Live(point.disk, None, self.page_size, self.desk.live.settings, clock=self.desk.live.clock)
         try:
             live.end()
         finally:

@@ -10,12 +10,12 @@ from hypothesis.stateful import initialize, rule
 from engine.errors import Err
 from engine.table.seeking import Seek
 from tests.store.desk import code_of
-from tests.store.whole_base import HEAP, MAIN, NAMES, NUMBERS, PLAIN, WHO, Base, mark_of
+from tests.store.whole_base import HEAP, LEVELS, MAIN, NAMES, NUMBERS, PAGE_SIZES, PLAIN, WHO, Base, mark_of
 from tests.store.whole_model import Person, Refused
 from tests.store.whole_state import TableState, find, part_of
 
 if TYPE_CHECKING:
-    from engine.build import Index
+    from engine.build import FormatLevel, Index
 
 SEEKS: Final = st.sampled_from(tuple(Seek))
 VALUES: Final = st.fixed_dictionaries(
@@ -45,8 +45,9 @@ WRONG: Final = st.sampled_from(
 class Rows(Base):
     """Rows in and out."""
 
-    @initialize(rows=st.sampled_from((0, 10, 60)))
-    def fill(self, rows: int) -> None:
+    @initialize(rows=st.sampled_from((0, 10, 60)), page_size=PAGE_SIZES, level=LEVELS)
+    def fill(self, rows: int, page_size: int, level: FormatLevel) -> None:
+        self.begin_life(page_size, level)
         for name, kind in (("Main", MAIN), ("Plain", PLAIN), ("Heap", HEAP)):
             self.make(0, name, kind)
             self.many(0, name, 0, rows, 40)
