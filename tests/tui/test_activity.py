@@ -126,6 +126,26 @@ async def test_nobody_writes_to_what_is_no_demonstration(tmp_path: Path) -> None
         assert control.close() == []
 
 
+async def test_the_walk_goes_by_itself(control: Control) -> None:
+    """As `esetui demo --play` has it: without a key pressed, each step is shown and followed by the next."""
+    walk = control.walk
+    assert walk is not None
+    app = Console(control, play=0.0)
+    shown: set[str] = set()
+
+    def over() -> bool:
+        text = text_of(app)
+        shown.update(step.title for step in STEPS if f"{STEPS.index(step) + 1} of {len(STEPS)}" in text)
+        return walk.done or walk.failed
+
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, over, 120)
+        await pilot.pause(0.5)
+        assert not walk.failed, walk.said
+        assert "no gap, no damage" in text_of(app)
+    assert shown == {step.title for step in STEPS}
+
+
 def test_the_walk_without_a_screen(control: Control) -> None:
     said: list[str] = []
     walk = control.walk
