@@ -198,7 +198,7 @@ class LiveStore:
         if pages is not None:
             with self.journal.latch:
                 self.cleanup.forget_pages(pages)
-            pages.close(clean=clean)
+                pages.close(clean=clean)
 
     def end(self) -> None:
         """Let go of everything; nothing is written.  Idempotent."""
@@ -208,8 +208,9 @@ class LiveStore:
         for shared in self.shared.values():
             shared.close()
         self.shared.clear()
-        for pages in self.pages.values():
-            pages.close()
+        with self.journal.latch:
+            for pages in self.pages.values():
+                pages.close()
         self.pages.clear()
 
 

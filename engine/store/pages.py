@@ -454,6 +454,8 @@ class StorePages:
         self._pages.clear()
         self._dirty.clear()
         self._flying.clear()
+        # Whoever is about to say that a commit is durable has nothing to say of these pages any more.
+        self._images.clear()
         if self in self.pool.stores:
             self.pool.stores.remove(self)
 

@@ -18,6 +18,7 @@ from engine.format.dbheader import DbState
 from engine.header_file import read_header_from
 from engine.instance import Instance
 from engine.store.catalog import Catalog
+from engine.store.journal import Journal
 from engine.store.turns import PATIENCE
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from engine.format.catalog_row import CatalogRow
     from engine.session import Session
+    from engine.types import LgPos
 
 _REFUSED = {Err.TermInProgress, Err.InvalidDatabaseId, Err.InvalidSesid, Err.NotInitialized, Err.DatabaseNotFound}
 
@@ -237,6 +239,28 @@ def test_an_instance_ends_well_with_definitions_that_are_open(tmp_path: Path) ->
     instance.term()
     assert _found(tmp_path) == {1}
     assert not [found for found in check(tmp_path / "a.edb") if found.severity is not Severity.INFO]
+
+
+def test_an_instance_that_is_given_up_while_a_commit_waits_for_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The commit is durable, its pages are gone: it has nothing left to do with them."""
+    instance, session = _made(tmp_path)
+    table = session.open(tmp_path / "a.edb")["T"]
+    table.add_column(Column("N", ColumnType.LONG))
+    mark = table.insert(Id=1, N=1)
+    wait = Journal.wait_durable
+
+    def wait_durable(self: Journal, position: LgPos) -> None:
+        wait(self, position)
+        monkeypatch.undo()
+        instance.abandon()
+
+    monkeypatch.setattr(Journal, "wait_durable", wait_durable)
+    table.update(mark, N=2)
+    with Instance(path=tmp_path, log_file_size=256) as again, again.session() as other:
+        other.attach(tmp_path / "a.edb")
+        assert other.open(tmp_path / "a.edb")["T"].get(mark)["N"] == 2
 
 
 @pytest.mark.parametrize("turn", range(4))
