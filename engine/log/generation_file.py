@@ -4,24 +4,35 @@ A segment that is written before it is full is written again later, so it is kep
 same bytes, in the place behind it (its shadow).  The two are never in flight together:
 
     first write of a segment    shadow, fsync, real, fsync
-    writing it again            real, fsync, shadow, fsync
+    writing it again            real, fsync, shadow; the fsync for that comes before the next write (`settle`)
+
+What the real segment holds is durable then: the shadow is for the write that will come over it.
 
 When several segments go to the file at once, the shadow of the next one is in flight together with the real one of
 this: between them lies the finished shadow of this one, so either can be told apart from the other.
 
     three new segments a b c    a's shadow, fsync, a + b's shadow, fsync, b + c's shadow, fsync, c, fsync
 
+That is one fsync a segment.  Many go together, behind a mark that says so: the first sector of the first of them,
+but for its first 16 bytes, which name the segment before it, and the last that is in flight.  A place that names
+the segment before it is that one's shadow, or nothing.
+
+    many new segments a .. z    mark in a's place, fsync, rest of a + b .. z + z's shadow, fsync, a's sector, fsync
+
 Whatever a crash tears - the file system may keep any subset of the sectors of the write in flight - the other
 copy is whole: a torn real segment is restored from its shadow, and a torn shadow stands behind a segment that
-is right or behind nothing, and says nothing.  `engine.log.tail` clears such leftovers at the next start.
+is right or behind nothing, and says nothing.  Behind a mark nothing was acknowledged.  `engine.log.tail` clears such
+leftovers at the next start.
 Source: log reference 1.5-1.7, 6.2.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import struct
+from typing import TYPE_CHECKING, Final
 
 from engine.format.segment import SEGMENT_SIZE, build_segment
+from engine.types import LgPos
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,6 +40,27 @@ if TYPE_CHECKING:
     from engine.files.base import File
     from engine.format.logheader import LogHeader
     from engine.types import LogTime
+
+_SECTOR: Final = 512
+"""Bytes that a disk writes whole or not at all."""
+_FEW: Final = 4
+"""So many segments are written one by one: for more a mark costs less."""
+_PIECE: Final = 256
+"""Segments written in one call: 1 MiB."""
+_MARK = struct.Struct("<II8s")
+_MAGIC: Final = 0x4D4B5246
+
+
+def mark_of(block: bytes, generation: int, segment: int, last: int) -> bytes:
+    """Return the sector that stands in the place of `segment` while it and those up to `last` are in flight."""
+    before = LgPos(generation, segment - 1, 0)
+    return _MARK.pack(_MAGIC, last, before.pack()) + block[_MARK.size : _SECTOR]
+
+
+def marked_last(block: bytes, generation: int, segment: int) -> int | None:
+    """Return the last segment in flight by the mark in the place of `segment`; None when there is no mark."""
+    magic, last, before = _MARK.unpack_from(block)
+    return last if magic == _MAGIC and LgPos.unpack(before) == LgPos(generation, segment - 1, 0) else None
 
 
 class GenerationFile:
@@ -40,6 +72,8 @@ class GenerationFile:
         self.header = header
         self._before = accumulated
         self._checksums: dict[int, int] = {}
+        self.settled = True
+        """Whether the shadow that was written last is durable."""
 
     @property
     def path(self) -> str:
@@ -66,27 +100,74 @@ class GenerationFile:
         """
         if not segments:
             return
+        self.settle()
         generation = self.header.generation
         blocks = [
             (number, build_segment(records, generation, number, started)) for number, records, started in segments
         ]
         first, block = blocks[0]
-        again = first in self._checksums
-        if not again:
-            self._file.write_at((first + 1) * SEGMENT_SIZE, block)
+        if first not in self._checksums:
+            if len(blocks) > _FEW:
+                self._store_marked(blocks)
+                return
+            self._write(first + 1, block)
             # One copy must be whole on the disk before the other one is touched.
             self._file.fsync()
+        elif len(blocks) > _FEW:
+            self._write(first, block)
+            # The segment is right before its shadow gives way to the mark.
+            self._file.fsync()
+            self._note(blocks[:1])
+            self._store_marked(blocks[1:])
+            return
+        elif len(blocks) == 1:
+            self._write(first, block)
+            # The same, for the next write of it.
+            self._file.fsync()
+            self._note(blocks)
+            self._write(first + 1, block)
+            self._file.start_writeback((first + 1) * SEGMENT_SIZE, SEGMENT_SIZE)
+            self.settled = False
+            return
         for index, (number, real) in enumerate(blocks):
-            self._file.write_at(number * SEGMENT_SIZE, real)
+            self._write(number, real)
             if index + 1 < len(blocks):
-                self._file.write_at((number + 2) * SEGMENT_SIZE, blocks[index + 1][1])
+                self._write(number + 2, blocks[index + 1][1])
             # The same, for this segment and for the one that comes next.
             self._file.fsync()
-            self._checksums[number] = int.from_bytes(real[:8], "little")
-        if again and len(blocks) == 1:
-            self._file.write_at((first + 1) * SEGMENT_SIZE, block)
+        self._note(blocks)
+
+    def settle(self) -> None:
+        """Make the last shadow durable: from then on its segment can be written again."""
+        if not self.settled:
             # The shadow is whole before the segment is written another time.
             self._file.fsync()
+            self.settled = True
+
+    def _store_marked(self, blocks: Sequence[tuple[int, bytes]]) -> None:
+        """Write many segments, none of which is in the file, behind a mark."""
+        (first, block), (last, end) = blocks[0], blocks[-1]
+        at = first * SEGMENT_SIZE
+        self._file.write_at(at, mark_of(block, self.header.generation, first, last))
+        # It says that what is behind it was not acknowledged, before anything is behind it.
+        self._file.fsync()
+        self._file.write_at(at + _SECTOR, block[_SECTOR:])
+        for start in range(1, len(blocks), _PIECE):
+            self._write(first + start, b"".join(each for _, each in blocks[start : start + _PIECE]))
+        self._write(last + 1, end)
+        # Everything is there before the mark gives way.
+        self._file.fsync()
+        self._file.write_at(at, block[:_SECTOR])
+        # This sector makes all of them part of the log.
+        self._file.fsync()
+        self._note(blocks)
+
+    def _write(self, segment: int, data: bytes) -> None:
+        self._file.write_at(segment * SEGMENT_SIZE, data)
+
+    def _note(self, blocks: Sequence[tuple[int, bytes]]) -> None:
+        for number, block in blocks:
+            self._checksums[number] = int.from_bytes(block[:8], "little")
 
     def close(self) -> None:
         """Close the file; idempotent."""

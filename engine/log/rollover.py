@@ -26,7 +26,9 @@ from engine.log.paths import join
 
 if TYPE_CHECKING:
     from engine.files.base import File, FileSystem
+    from engine.format.attachinfo import AttachInfo
     from engine.format.dbms_param import DbmsParam
+    from engine.types import LgPos, LogTime
 
 _CHUNK = 1 << 20
 _DISK_FULL_CODES = (Err.DiskFull, Err.LogDiskFull)
@@ -126,6 +128,34 @@ def discard_prepared(fs: FileSystem, folder: str, names: LogNames) -> None:
     actual = present.actual(names.temp)
     if actual is not None:
         fs.unlink(join(folder, actual))
+
+
+def next_header(
+    before: LogHeader,
+    generation: int,
+    *,
+    created: LogTime,
+    settings: DbmsParam,
+    accumulated: int,
+    checkpoint: LgPos,
+    attachments: tuple[AttachInfo, ...],
+) -> LogHeader:
+    """Return the header of the generation after `before`; `accumulated` is the XOR of that one's checksums."""
+    return LogHeader.create(
+        generation=generation,
+        file_segments=before.file_segments,
+        page_size=before.cb_page_size,
+        created=created,
+        previous_created=before.created,
+        signature=before.signature,
+        version=before.version,
+        engine_version=before.engine_version,
+        dbms_param=settings,
+        previous_checksum=accumulated,
+        flags=next_flags(before, settings),
+        checkpoint=checkpoint,
+        attachments=attachments,
+    )
 
 
 def next_flags(before: LogHeader, settings: DbmsParam) -> int:

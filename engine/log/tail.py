@@ -1,14 +1,16 @@
 """Making the end of the current log fit for appending after a crash.
 
-Three things can be in flight when a process dies; each leaves its own trace:
+Four things can be in flight when a process dies; each leaves its own trace:
 
     a segment written again, or for the first time     wrong, and its shadow behind it is right: the shadow
     behind its finished shadow                         takes its place (event 466)
     a shadow renewed behind its segment                wrong, and it names the segment before it, which is right
     a shadow written ahead of its segment              wrong, behind a place that is still empty, or behind the
                                                        finished shadow of the segment before, itself not there yet
+    many segments at once                              wrong, and a mark that names the segment before it, which is
+                                                       right, and the last one that was in flight
 
-The last two never were a segment of the log, nothing in them was acknowledged, and they are cleared.  Any other
+The last three never were a segment of the log, nothing in them was acknowledged, and they are cleared.  Any other
 damage is one that no crash of a writer leaves: -501, events 552 and 465, and nothing is changed.
 Source: log reference 1.7, 6.2; `engine.log.generation_file` for the order of writing.
 """
@@ -21,11 +23,14 @@ from engine.errors import Err
 from engine.files.base import OpenMode
 from engine.format.checksum import segment_checksum
 from engine.format.segment import SEGMENT_SIZE, SegmentHeader
+from engine.log.generation_file import marked_last
 from engine.log.reader import LogFile
 from engine.log.scan import EVENT_SEGMENT_CORRECTED, EVENT_SHADOW_USED, FindingKind, LogScan, Situation
 from engine.types import LgPos
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from engine.errors import EseError
     from engine.events import EventLog
     from engine.files.base import FileSystem
@@ -33,6 +38,8 @@ if TYPE_CHECKING:
 _ZEROS = bytes(SEGMENT_SIZE)
 _AHEAD = 3
 """Places behind the last right segment at which a shadow can be ahead of two that are not there yet."""
+_NAME: Final = 16
+"""Bytes of a segment up to what it says of its place."""
 TORN_IN_RESTORE = "CannotPatchHardRecovery"
 """The engine's word in event 552."""
 CORRUPTION_EVENTS: Final = {
@@ -61,12 +68,11 @@ def read_tail(fs: FileSystem, path: str, events: EventLog) -> Tail:
     """
     with LogFile.open(fs, path) as log:
         scan = log.scan()
-        if scan.corruption is not None and not _is_leftover(log, scan):
+        leftover = range(0) if scan.corruption is None else _leftover(log, scan)
+        if scan.corruption is not None and not leftover:
             report_corruption(events, path, scan)
             scan.raise_if_corrupt(path)
-        writes = list(log.patches())
-    if scan.corruption is not None:
-        writes.append((scan.corruption.offset, _ZEROS))
+        writes = [*log.patches(), *_clearing(leftover)]
     return Tail(path, scan, tuple(writes))
 
 
@@ -75,7 +81,11 @@ def mend_tail(fs: FileSystem, tail: Tail, events: EventLog) -> None:
     if not tail.writes:
         return
     with fs.open(tail.path, OpenMode.READ_WRITE) as file:
-        for offset, data in tail.writes:
+        for offset, data in tail.writes[:-1]:
+            file.write_at(offset, data)
+        # What explains the others goes last: if the power fails now, it still does.
+        file.fsync()
+        for offset, data in tail.writes[-1:]:
             file.write_at(offset, data)
         # The log must be right before anything is appended behind it.
         file.fsync()
@@ -110,26 +120,40 @@ def report_corruption(
     return error
 
 
-def _is_leftover(log: LogFile, scan: LogScan) -> bool:
-    """Say whether the corruption is a torn shadow of which nothing was acknowledged."""
+def _leftover(log: LogFile, scan: LogScan) -> range:
+    """Return the places of a torn shadow, or of marked segments, of which nothing was acknowledged; else none."""
     bad = scan.corruption
     if bad is None or bad.kind not in _LEFTOVERS:
-        return False
-    last = scan.last_valid_segment
+        return range(0)
+    last, end = scan.last_valid_segment, bad.segment + 1
     if bad.kind is FindingKind.SEGMENT_CORRUPT:
         # The place behind the last right segment: it must name that segment, or it is a segment of its own.
         block = log.file.read_at(bad.offset, SEGMENT_SIZE)
         if bad.segment != last + 1 or SegmentHeader.unpack(block).position != LgPos(log.generation, last, 0):
-            return False
+            return range(0)
+        marked = marked_last(block, log.generation, bad.segment)
+        if marked is not None:
+            # With the shadow of the last one.
+            end = min(max(marked + 2, end), scan.segments)
     elif bad.segment == last + _AHEAD:
         block = log.file.read_at((last + 2) * SEGMENT_SIZE, SEGMENT_SIZE)
         header = SegmentHeader.unpack(block)
         ahead = LgPos(log.generation, last + 1, 0)
         if header.position != ahead or header.checksum != segment_checksum(block, last + 1):
-            return False
+            return range(0)
     elif bad.segment != last + 2:
-        return False
-    return all(_is_unused(log, segment) for segment in range(bad.segment + 1, scan.segments - 1))
+        return range(0)
+    right = all(_is_unused(log, segment) for segment in range(end, scan.segments - 1))
+    return range(bad.segment, end) if right else range(0)
+
+
+def _clearing(places: range) -> Iterator[tuple[int, bytes]]:
+    """Yield the writes that clear places; the last is the beginning of the first, which explains all of them."""
+    for segment in reversed(places):
+        kept = _NAME if segment == places[0] else 0
+        yield segment * SEGMENT_SIZE + kept, _ZEROS[kept:]
+    if places:
+        yield places[0] * SEGMENT_SIZE, _ZEROS[:_NAME]
 
 
 def _is_unused(log: LogFile, segment: int) -> bool:

@@ -14,11 +14,10 @@ from __future__ import annotations
 import threading
 import zlib
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from engine.errors import Err, EseError
 from engine.files.base import OpenMode
-from engine.format.logheader import LogHeader
 from engine.format.lr.control import NOP2, Fragment, FragmentBegin
 from engine.format.names import LAST_GENERATION
 from engine.format.segment import NOP_PADDING_LIMIT, SEGMENT_HEADER_SIZE, SEGMENT_PAYLOAD
@@ -31,17 +30,18 @@ from engine.log.rollover import (
     make_log_file,
     make_log_file_from_reserve,
     make_reserves,
-    next_flags,
+    next_header,
     put_in_place,
 )
 from engine.types import LgPos, LogTime
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from engine.env import Environment
     from engine.events import EventLog
     from engine.format.dbms_param import DbmsParam
+    from engine.format.logheader import LogHeader
     from engine.format.names import LogNames
     from engine.log.owner import LogOwner
     from engine.types import Signature
@@ -56,6 +56,10 @@ NEW_LOG_FAILED: Final = 413
 
 RESERVED_GENERATIONS: Final = 16
 """Generations at the end of the numbering that are left for ending well."""
+
+
+_make_position = cast("Callable[[type[LgPos], tuple[int, int, int]], LgPos]", tuple.__new__)
+"""Makes a position, without the cost of a call into Python."""
 
 
 class LogWriter:
@@ -93,10 +97,8 @@ class LogWriter:
         self._dbms_param = dbms_param
         self._failure: EseError | None = None
         self._warned = False
-        self._segment = next_segment
-        self._payload = bytearray()
         self._started = LogTime()
-        self._stored = 0
+        self._begin_segment(next_segment)
         self._full: list[tuple[int, bytes, LogTime]] = []
         self._io = threading.Lock()
         """Held by who writes to the file; taken with `lock` held, never the other way round."""
@@ -235,13 +237,13 @@ class LogWriter:
     def append(self, record: bytes) -> LgPos:
         """Append one record without flushing; returns its position.  -517 if too large."""
         with self.lock:
-            payload, segment = self._payload, self._segment
+            payload = self._payload
             used = len(payload)
-            within = 0 < used <= SEGMENT_PAYLOAD - len(record)
-            if within and segment < self._file.last_segment and self._failure is None:
+            if 0 < used <= self._quick_room - len(record) and self._failure is None:
                 # The most frequent step of live work: the record lies within a segment that has begun.
                 payload += record
-                self._last_record = position = LgPos(self.generation, segment, SEGMENT_HEADER_SIZE + used)
+                place = (self._generation, self._segment, SEGMENT_HEADER_SIZE + used)
+                self._last_record = position = _make_position(LgPos, place)
                 return position
             return self.append_group((record,))[0]
 
@@ -286,21 +288,25 @@ class LogWriter:
         Of several threads that wait, one writes for all.
         """
         while self.tip <= position:
+            work = None
             with self.lock:
                 self.check()
-                work = self._take() if self._io.acquire(blocking=False) else None
-            if work is None:
+                if mine := self._io.acquire(blocking=False):
+                    # What is appended while the shadow settles shall go with the same write.
+                    work = self._take() if self._file.settled else None
+            if not mine:
                 # Somebody is writing: what this thread waits for is among it, or goes with the next write.
                 with self._io:
                     continue
-            segments, mark = work
-            if not segments:
-                self._io.release()
-                return
             error = None
             try:
-                self._file.store(segments)
-                self._mark = mark
+                if work is None:
+                    self._file.settle()
+                elif work[0]:
+                    self._file.store(work[0])
+                    self._mark = work[1]
+                else:
+                    return
             except EseError as caught:
                 # Nobody may write behind what has failed.
                 self._failure = error = caught
@@ -389,9 +395,14 @@ class LogWriter:
 
     def _next_segment(self) -> None:
         self._full.append((self._segment, bytes(self._payload), self._started))
-        self._segment += 1
+        self._begin_segment(self._segment + 1)
+
+    def _begin_segment(self, segment: int) -> None:
+        self._generation, self._segment = self.generation, segment
         self._payload = bytearray()
         self._stored = 0
+        # In the last segment of a file the end of the file counts too.
+        self._quick_room = SEGMENT_PAYLOAD if segment < self._file.last_segment else 0
 
     def _take(self) -> tuple[list[tuple[int, bytes, LogTime]], LogMark]:
         """Return what is to be written, and where the stream will end on the disk."""
@@ -408,6 +419,7 @@ class LogWriter:
             segments, mark = self._take()
             try:
                 self._file.store(segments)
+                self._file.settle()
             except EseError as error:
                 raise self._down(error, event_id=LOG_WRITE_FAILED) from error
             except BaseException:
@@ -435,7 +447,7 @@ class LogWriter:
             )
             self._current_name = self.names.current
             self._file = GenerationFile(self.env.fs.open(self.path, OpenMode.READ_WRITE), header)
-            self._segment, self._payload, self._stored = 1, bytearray(), 0
+            self._begin_segment(1)
             self._mark = LogMark(LgPos(generation, 1, 0), header.created)
             # The databases know of the generation before any record in it is acknowledged.
             self._owner.generation_begun(header)
@@ -443,19 +455,12 @@ class LogWriter:
             raise self._down(error, event_id=NEW_LOG_FAILED) from error
 
     def _next_header(self, generation: int) -> LogHeader:
-        before = self._file.header
-        return LogHeader.create(
-            generation=generation,
-            file_segments=before.file_segments,
-            page_size=before.cb_page_size,
+        return next_header(
+            self._file.header,
+            generation,
             created=self.env.log_time(),
-            previous_created=before.created,
-            signature=before.signature,
-            version=before.version,
-            engine_version=before.engine_version,
-            dbms_param=self._dbms_param,
-            previous_checksum=self._file.accumulated,
-            flags=next_flags(before, self._dbms_param),
+            settings=self._dbms_param,
+            accumulated=self._file.accumulated,
             checkpoint=self._owner.checkpoint_position(),
             attachments=self._owner.attach_list(),
         )

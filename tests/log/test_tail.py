@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -24,6 +25,8 @@ from engine.log.writer import LogWriter
 from engine.types import LgPos, Signature
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from engine.files.base import FileSystem
     from engine.format.attachinfo import AttachInfo
 
@@ -168,35 +171,85 @@ def test_a_bad_place_with_something_valid_behind_it_is_damage(disk: CrashFileSys
         read_tail(disk, PATH, EventLog(shared=False))
 
 
-def test_every_crash_of_a_writer_leaves_a_tail_that_can_be_mended(disk: CrashFileSystem) -> None:
-    """Whatever a crash tears, all that was flushed is there, and nothing in between is wrong."""
-    steps = [(100,), (3000,), (2000,), (30,), (9000, 40), (4056,), (200,), (60, 14000)]
+STEPS = {
+    "few at once": [(100,), (3000,), (2000,), (30,), (9000, 40), (4056,), (200,), (60, 14000)],
+    "many at once": [(22000,), (20000,), (900,)],
+    "many behind a full one": [(4056,), (21000, 40), (900,)],
+}
+KILLS = (FaultMode.KILL, FaultMode.KILL_TORN)
+
+
+def dying(steps: Sequence[tuple[int, ...]], number: int, mode: FaultMode) -> tuple[CrashFileSystem, int | None]:
+    """Write a log until the operation of that number; return the disk and the records flushed, None without a log."""
+    disk = CrashFileSystem()
+    disk.make_directory("/l")
+    disk.sync_all()
+    flushed: int | None = None
+    with suppress(SimulatedKill):
+        writer = written(FaultFileSystem(disk, number, mode))
+        flushed = 0
+        for sizes in steps:
+            for size in sizes:
+                writer.append(record(size))
+            writer.flush()
+            flushed += len(sizes)
+    return disk, flushed
+
+
+def operations(steps: Sequence[tuple[int, ...]]) -> int:
+    """Return how many operations it takes to write a log."""
+    disk = CrashFileSystem()
+    disk.make_directory("/l")
     fault = FaultFileSystem(disk)
     written(fault, *steps)
-    for number in range(1, fault.count + 1):
-        inner = CrashFileSystem()
-        inner.make_directory("/l")
-        inner.sync_all()
-        fs = FaultFileSystem(inner, number, FaultMode.KILL)
-        flushed = 0
-        writer = None
-        try:
-            writer = written(fs)
-            for sizes in steps:
-                for size in sizes:
-                    writer.append(record(size))
-                writer.flush()
-                flushed += len(sizes)
-        except SimulatedKill:
-            pass
-        if writer is None:
-            continue
-        for seed in range(3):
+    return fault.count
+
+
+@pytest.mark.parametrize("mode", KILLS, ids=lambda mode: mode.name)
+@pytest.mark.parametrize("steps", STEPS.values(), ids=STEPS)
+def test_every_crash_of_a_writer_leaves_a_tail_that_can_be_mended(
+    steps: Sequence[tuple[int, ...]], mode: FaultMode
+) -> None:
+    """Whatever a crash tears, all that was flushed is there, and nothing in between is wrong."""
+    for number in range(operations([]) + 1, operations(steps) + 1):
+        disk, flushed = dying(steps, number, mode)
+        assert flushed is not None
+        for seed in range(4):
             for policy in CrashPolicy:
-                after = inner.crash(policy, seed)
+                after = disk.crash(policy, seed)
                 mended(after)
                 with LogFile.open(after, PATH) as log:
                     assert len(list(log.records())) >= flushed
+
+
+@pytest.mark.parametrize("mode", KILLS, ids=lambda mode: mode.name)
+def test_a_second_crash_while_many_segments_are_cleared(mode: FaultMode) -> None:
+    """What explains them is there until they are gone."""
+    steps = [(100,), (21000,)]
+    cleared = 0
+    for first in range(operations(steps[:1]) + 1, operations(steps) + 1):
+        disk, _ = dying(steps, first, FaultMode.KILL)
+        found = disk.crash(CrashPolicy.TORN, first)
+        writes = len(read_tail(found, PATH, EventLog(shared=False)).writes)
+        cleared = max(cleared, writes)
+        for number in range(1, writes + 3):
+            again = found.crash(CrashPolicy.KEEP_ALL)
+            fault = FaultFileSystem(again, number, mode, select=lambda op, _: op in {"write", "fsync"})
+            with suppress(SimulatedKill):
+                mended(fault)
+            assert fault.fired == (number <= writes + 2 and writes > 0)
+            mended(again.crash(CrashPolicy.TORN, number))
+    assert cleared > 6
+
+
+def test_without_a_mark_segments_behind_a_wrong_one_are_damage() -> None:
+    """One that was acknowledged became wrong: nothing says that those behind it were not."""
+    steps = [(100,), (21000,)]
+    disk, _ = dying(steps, operations(steps), FaultMode.KILL)
+    found = disk.crash(CrashPolicy.KEEP_ALL)
+    put(found, 2, b"\xee" * 16)
+    with pytest.raises(EseError):
+        read_tail(found, PATH, EventLog(shared=False))
 
 
 def test_the_two_copies_of_a_segment_are_never_in_flight_together(disk: CrashFileSystem) -> None:
@@ -209,3 +262,25 @@ def test_the_two_copies_of_a_segment_are_never_in_flight_together(disk: CrashFil
     steps = "".join(each.op[0] for each in fs.operations)
     # A segment written again: real, then shadow.  Three at once: with each real one the shadow of the next.
     assert steps == "wfwf" + "wfwf" + "wwfwf"
+
+
+def test_a_shadow_that_nobody_waits_for_is_durable_before_the_next_write(disk: CrashFileSystem) -> None:
+    fs = FaultFileSystem(disk)
+    writer = written(fs)
+    del fs.operations[:]
+    for size in (100, 200, 300):
+        writer.flush_to(writer.append(record(size)))
+    assert "".join(each.op[0] for each in fs.operations) == "wfwf" + "wfw" + "fwfw"
+    writer.flush()
+    assert fs.operations[-1].op == "fsync"
+
+
+def test_many_segments_take_three_fsyncs_and_one_more_for_the_segment_that_was_begun(disk: CrashFileSystem) -> None:
+    fs = FaultFileSystem(disk)
+    writer = written(fs)
+    for size in (21000, 20000):
+        del fs.operations[:]
+        writer.append(record(size))
+        writer.flush()
+        steps = "".join(each.op[0] for each in fs.operations)
+        assert steps == ("" if size == 21000 else "wf") + "wf" + "wwwf" + "wf"
