@@ -181,17 +181,23 @@ class RowEncoder:
             return whole
         return whole + self.tagged.encode(values, self._limit - len(whole))
 
-    def _values(self, row: Row) -> list[Any]:
+    def _values(self, row: Row) -> Sequence[Any]:
         """Return a value for each column, `MISSING` where the caller named none and the default is not written."""
-        if isinstance(row, Mapping):
+        values: Sequence[Any]
+        # The usual row is spared the question whether it is a mapping, which takes long.
+        if isinstance(row, tuple | list):
+            values = row
+        elif isinstance(row, Mapping):
             values = self._by_names(row)
         else:
             values = list(row)
-            if len(values) != len(self.columns):
-                raise EseError.from_code(Err.InvalidParameter, f"{len(values)} values for {len(self.columns)} columns")
-        if self._counter is not None:
-            self.count(values, self._counter)
-        return values
+        if len(values) != len(self.columns):
+            raise EseError.from_code(Err.InvalidParameter, f"{len(values)} values for {len(self.columns)} columns")
+        if self._counter is None:
+            return values
+        numbered = list(values)
+        self.count(numbered, self._counter)
+        return numbered
 
     def _by_names(self, row: Mapping[str, Any]) -> list[Any]:
         if len(row) == len(self._by_name):
@@ -216,7 +222,7 @@ class RowEncoder:
         if isinstance(given, int) and given > high:
             self.high_water = given
 
-    def _fixed_slowly(self, values: list[Any]) -> tuple[int, bytes]:
+    def _fixed_slowly(self, values: Sequence[Any]) -> tuple[int, bytes]:
         """Encode fixed columns one by one; return (last one present, bytes with null bitmap)."""
         for place in self._fixed:
             value = values[place]
@@ -253,7 +259,7 @@ class RowEncoder:
             raise EseError.from_code(Err.ColumnTooBig, f"{column.name}: {len(raw)} bytes, at most {column.size}")
         return raw
 
-    def _encode_variable(self, values: list[Any]) -> tuple[Sequence[int], Sequence[bytes]]:
+    def _encode_variable(self, values: Sequence[Any]) -> tuple[Sequence[int], Sequence[bytes]]:
         """Return (end offsets, data); columns after the last one present are left out."""
         ends: list[int] = []
         parts: list[bytes] = []

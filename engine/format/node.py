@@ -148,9 +148,12 @@ def _decode(page: Page, index: int, flags: int, data: memoryview, prefix: memory
 
 def common_prefix(one: bytes, two: bytes) -> int:
     """Return the number of leading bytes that are equal."""
-    length = min(len(one), len(two))
+    length = len(one)
+    if length != len(two):
+        length = min(length, len(two))
+        one, two = one[:length], two[:length]
     # One big-integer XOR finds the first difference faster than a loop over bytes.
-    difference = int.from_bytes(one[:length], "big") ^ int.from_bytes(two[:length], "big")
+    difference = int.from_bytes(one, "big") ^ int.from_bytes(two, "big")
     return length - (difference.bit_length() + 7) // 8
 
 

@@ -44,14 +44,14 @@ def version_flag(record: lr.NodeRecord) -> int:
 
 def insert(record: lr.Insert, store: PageStore) -> Result:
     """Insert a node, stored with the prefix that the record says."""
-    page = due(store, record.pgno, record.dbtime_before, record.dbtime)
+    _, _, pgno, dbtime, before, _, _, line, flags, _, _, _, prefix, suffix, data = record
+    page = due(store, pgno, before, dbtime)
     if page is None:
         return _SKIPPED
-    prefix = record.prefix
     if prefix and not page.external.startswith(prefix):
         raise contradiction(page, "Insert takes a prefix that the page does not have")
-    page.insert(record.iline, version_flag(record), len(prefix), record.suffix, record.data)
-    page.dbtime = record.dbtime
+    page.insert(line, _VERSION if flags & _VERSIONED else 0, len(prefix), suffix, data)
+    page.dbtime = dbtime
     store.changed(page)
     return DONE
 

@@ -26,32 +26,40 @@ NEED_IMAGE: Final = frozenset((Oper.REPLACE, Oper.FLAG_DELETE))
 _DEEPEST: Final = 32
 
 
-@dataclass(slots=True)
-class Version:
+class Change:
     """One change of one node that can be taken back.
 
     `key` and `data` are the bookmark (data only for trees that are not unique).  `before` is the data that a
-    replace had found; `delta` was added at byte `offset`.  `image_due`: the before-image is not in the log yet
-    and has to be logged before the page `pgno` of the change is written.
+    replace had found; `delta` was added at byte `offset`.
     """
 
-    procid: int
+    __slots__ = ()
+
     rceid: int
     oper: int
-    dbid: int
-    pgno_fdp: int
-    objid_fdp: int
-    unique: bool
     key: bytes
     data: bytes
     level: int
-    flags: int
-    trx_begin0: int
-    before: bytes | None = None
-    delta: int = 0
-    offset: int = 0
-    image_due: bool = False
-    pgno: int = 0
+    before: bytes | None
+    delta: int
+    offset: int
+
+    if TYPE_CHECKING:
+
+        @property
+        def procid(self) -> int: ...  # noqa: D102
+        @property
+        def dbid(self) -> int: ...  # noqa: D102
+        @property
+        def pgno_fdp(self) -> int: ...  # noqa: D102
+        @property
+        def objid_fdp(self) -> int: ...  # noqa: D102
+        @property
+        def unique(self) -> bool: ...  # noqa: D102
+        @property
+        def flags(self) -> int: ...  # noqa: D102
+        @property
+        def trx_begin0(self) -> int: ...  # noqa: D102
 
     def undo_data(self) -> UndoData:
         """Return what the undoing of the change needs beyond its record."""
@@ -111,7 +119,34 @@ class Version:
         )
 
 
-def locate(store: PageStore, version: Version) -> tuple[MutablePage, int]:
+@dataclass(slots=True)
+class Version(Change):
+    """A change that a record of the log tells of.
+
+    `image_due`: the before-image is not in the log yet and has to be logged before the page `pgno` of the change is
+    written.
+    """
+
+    procid: int
+    rceid: int
+    oper: int
+    dbid: int
+    pgno_fdp: int
+    objid_fdp: int
+    unique: bool
+    key: bytes
+    data: bytes
+    level: int
+    flags: int
+    trx_begin0: int
+    before: bytes | None = None
+    delta: int = 0
+    offset: int = 0
+    image_due: bool = False
+    pgno: int = 0
+
+
+def locate(store: PageStore, version: Change) -> tuple[MutablePage, int]:
     """Return the leaf page and line where the version's node is now; -1917 when it is nowhere."""
     wanted = version.key if version.unique else version.key + version.data
     page = store.load(version.pgno_fdp)
@@ -138,7 +173,7 @@ def _child_line(page: MutablePage, wanted: bytes) -> int:
     return low
 
 
-def _search(page: MutablePage, version: Version) -> int | None:
+def _search(page: MutablePage, version: Change) -> int | None:
     """Return the line of the version's bookmark on a leaf."""
     low, high = 0, page.line_count
     mark = (version.key, version.data) if not version.unique else (version.key,)
@@ -151,5 +186,5 @@ def _search(page: MutablePage, version: Version) -> int | None:
     return low if low < page.line_count and _bookmark(page, low, version) == mark else None
 
 
-def _bookmark(page: MutablePage, line: int, version: Version) -> tuple[bytes, ...]:
+def _bookmark(page: MutablePage, line: int, version: Change) -> tuple[bytes, ...]:
     return (page.key(line),) if version.unique else (page.key(line), page.data(line))

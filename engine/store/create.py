@@ -47,8 +47,8 @@ def create_tree(
     root, count = space.take_extent(doer, parent, least, least)
     store = parent.pages
     objid = store.next_objid()
+    space.announce(doer, store, root, objid)
     begin0 = doer.begun()
-    doer.journal.do(store, lr.NewPage(doer.procid, store.dbid, root, objid, store.next_dbtime()), begin0)
     head = (
         doer.procid,
         store.dbid,

@@ -96,6 +96,8 @@ class TreeRef:
     """Bytes of a page for prefix and nodes."""
     record_flags: int = field(init=False)
     """Flags of its records: 4 unique, 8 space."""
+    number: int = field(init=False)
+    """What tells it from the other trees of the instance."""
 
     def __post_init__(self) -> None:
         size = self.pages.page_size
@@ -103,6 +105,7 @@ class TreeRef:
         unique = self.owner.unique if self.owner is not None else self.unique
         self.slack = 0 if space else size * (100 - self.density) // 100
         self.capacity = size - header_size(size) - TAG_SIZE
+        self.number = self.objid << 8 | self.pages.dbid
         self.record_flags = (4 if unique else 0) | (8 if space else 0)
 
     @property

@@ -41,9 +41,6 @@ _SINCE: Final[dict[type[lr.Record], LogVersion]] = {
 """First log version that has a record which older streams do without."""
 
 
-_NOT_SAID: Final = Applied(due=False)
-
-
 class _Open:
     """An open transaction: where its Begin0 lies, and its level by what was logged."""
 
@@ -93,16 +90,13 @@ class Journal:
     def do(self, pages: StorePages, record: lr.PageRecord | lr.NewPage, begin0: LgPos | None) -> Applied:
         """Append a record and apply it.  `begin0`: of the transaction it belongs to; None for work of the system.
 
-        A NewPage is left out where the format of stream or database is too old for it.
-
         The record must fit its page: -510 and what the page said when it did not.  -529 when the log disk is full: the
         reserve logs are for taking back and for ending.  -1010 when the database is being detached.
         """
-        if (self.writer.disk_full and not self.taking_back) or pages.sealed:
+        writer = self.writer
+        if pages.sealed or (writer.disk_full and not self.taking_back):
             raise self._refusal(pages)
-        if type(record) is lr.NewPage and not pages.announces:
-            return _NOT_SAID
-        position = self.writer.append(record.pack())
+        position = writer.append(record.pack())
         pages.stamp(position, begin0 or position)
         try:
             return apply(record, pages)

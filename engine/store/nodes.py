@@ -50,8 +50,7 @@ def insert(session: StoreSession, tree: TreeRef, key: bytes, data: bytes) -> Non
         if place.exact:
             _bring_back(session, trx, tree, place, key, data, size)
             return
-        version = LiveVersion(trx, tree, versions.next_rceid(), _INSERT, key, data)
-        version.size = size
+        version = LiveVersion(trx, tree, versions.next_rceid(), _INSERT, key, data, size)
         trees.insert(session, tree, place, key, data, rceid=version.rceid, versioned=True)
         session.wrote(version)
 
@@ -65,15 +64,13 @@ def _bring_back(
     flags, _, _, before = page.node(place.line)
     if not flags & _DELETED:
         raise _error(Err.KeyDuplicate if tree.unique else Err.MultiValuedIndexViolation, tree, "the key is there")
-    version = LiveVersion(trx, tree, versions.next_rceid(), _INSERT, key, data)
-    version.size = size
+    version = LiveVersion(trx, tree, versions.next_rceid(), _INSERT, key, data, size)
     if not tree.unique:
         trees.flag_insert(session, tree, place, rceid=version.rceid, versioned=True)
         session.wrote(version)
         return
-    replaced = LiveVersion(trx, tree, versions.next_rceid(), _REPLACE, key, b"")
-    rooms = versions.rooms
-    replaced.size = versions.reserve(trx, key, b"", len(before))
+    rooms, rceid = versions.rooms, versions.next_rceid()
+    replaced = LiveVersion(trx, tree, rceid, _REPLACE, key, b"", versions.reserve(trx, key, b"", len(before)))
     if versions.rooms != rooms:
         place = trees.descend(tree, key)
         if not place.exact:
@@ -94,8 +91,7 @@ def replace(session: StoreSession, tree: TreeRef, key: bytes, data: bytes) -> No
         tree.pages.maintain()
         place, size = _own_node(session, trx, tree, key, b"", _REPLACE)
         before = place.page.data(place.line)
-        version = LiveVersion(trx, tree, versions.next_rceid(), _REPLACE, key, b"")
-        version.size = size
+        version = LiveVersion(trx, tree, versions.next_rceid(), _REPLACE, key, b"", size)
         version.before, version.size_after, version.pgno = before, len(data), place.page.pgno
         trees.replace(session, tree, place, data, rceid=version.rceid, versioned=True)
         _wrote_over(session, version)
@@ -108,8 +104,7 @@ def delete(session: StoreSession, tree: TreeRef, key: bytes, data: bytes = b"") 
     with session.journal.latch:
         tree.pages.maintain()
         place, size = _own_node(session, trx, tree, key, data, _FLAG_DELETE)
-        version = LiveVersion(trx, tree, versions.next_rceid(), _FLAG_DELETE, key, data)
-        version.size = size
+        version = LiveVersion(trx, tree, versions.next_rceid(), _FLAG_DELETE, key, data, size)
         version.pgno = place.page.pgno
         trees.flag_delete(session, tree, place, rceid=version.rceid, versioned=True)
         _wrote_over(session, version)
@@ -126,8 +121,7 @@ def delta(session: StoreSession, tree: TreeRef, key: bytes, offset: int, amount:
         tree.pages.maintain()
         oper = _DELTA64 if wide else _DELTA
         place, size = _own_node(session, trx, tree, key, b"", oper)
-        version = LiveVersion(trx, tree, versions.next_rceid(), oper, key, b"")
-        version.size = size
+        version = LiveVersion(trx, tree, versions.next_rceid(), oper, key, b"", size)
         version.delta, version.offset = amount, offset
         trees.delta(session, tree, place, offset, amount, rceid=version.rceid, versioned=True, wide=wide)
         session.wrote(version)
@@ -141,8 +135,8 @@ def lock(session: StoreSession, tree: TreeRef, key: bytes, data: bytes = b"") ->
         tree.pages.maintain()
         if conflicts(versions.head(tree, key if tree.unique else (key, data)), trx, _WRITE_LOCK):
             raise _conflict(tree)
-        version = LiveVersion(trx, tree, versions.next_rceid(), _WRITE_LOCK, key, data)
-        version.size = versions.reserve(trx, key, version.data)
+        size = versions.reserve(trx, key, b"" if tree.unique else data)
+        version = LiveVersion(trx, tree, versions.next_rceid(), _WRITE_LOCK, key, data, size)
         session.wrote(version)
 
 

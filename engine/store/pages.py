@@ -188,7 +188,8 @@ class StorePages:
         else:
             mark.last = self._position
             # Recovery applies what a transaction logged only when it has seen its beginning.
-            mark.first = min(mark.first, self._begin0)
+            if self._begin0 < mark.first:  # noqa: PLR1730 - this costs less than a call of min
+                mark.first = self._begin0
 
     def mismatch(self, pgno: int, error: EseError) -> None:  # noqa: ARG002 - a page store's method
         """Raise: live records fit their pages."""

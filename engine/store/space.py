@@ -47,14 +47,15 @@ def system_root(pages: StorePages) -> TreeRef:
 def alloc_page(doer: Doer, tree: TreeRef, near: int = 0) -> int:
     """Take a page for a tree, at or behind `near` if there is one, and announce it; errors when space is out."""
     pgno = reserves.take_reserved(doer, tree) if tree.owner is not None else _take_page(doer, tree, near)
-    _announce(doer, tree, pgno)
+    announce(doer, tree.pages, pgno, tree.objid)
     return pgno
 
 
-def _announce(doer: Doer, tree: TreeRef, pgno: int) -> None:
+def announce(doer: Doer, pages: StorePages, pgno: int, objid: int) -> None:
+    """Log that a page is new to a tree, unless the format of stream or database is too old for that."""
     begin0 = doer.begun()
-    pages = tree.pages
-    doer.journal.do(pages, lr.NewPage(doer.procid, pages.dbid, pgno, tree.objid, pages.next_dbtime()), begin0)
+    if pages.announces:
+        doer.journal.do(pages, lr.NewPage(doer.procid, pages.dbid, pgno, objid, pages.next_dbtime()), begin0)
 
 
 def _take_page(doer: Doer, tree: TreeRef, near: int) -> int:
@@ -145,7 +146,7 @@ def convert(doer: Doer, tree: TreeRef, want: int) -> None:
         )
     first, count = take_extent(doer, parent, want + _SPACE_ROOTS, _SPACE_ROOTS + 1)
     for pgno in (first, first + 1):
-        _announce(doer, tree, pgno)
+        announce(doer, tree.pages, pgno, tree.objid)
     begin0 = doer.begun()
     root = tree.pages.load(tree.root)
     record = lr.ConvertFDP2(

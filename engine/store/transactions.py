@@ -133,9 +133,9 @@ class StoreSession:
         Every change asks for it: -1000 when the session has been ended.  What takes its changes back asks too, where
         it gives space back.
         """
-        if not self.journal.taking_back:
-            self.check_open()
-        return self._begun()
+        if self.closed and not self.journal.taking_back:
+            raise _ended()
+        return self._begun() if self._deferred else self._begin0
 
     def _begun(self) -> LgPos | None:
         if self._deferred:

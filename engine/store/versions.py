@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from engine.errors import Err, EseError
 from engine.format.lr import NodeFlags, Oper
 from engine.redo.node_ops import shifted
-from engine.redo.version import Version
+from engine.redo.version import Change
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -93,37 +93,86 @@ class Hook:
     cleaned: Callable[[StoreSession], None] | None = None
 
 
-class LiveVersion(Version):
+class LiveVersion(Change):
     """A version of live work, linked to its neighbours in the chain of its node.
 
-    `size` is what it takes of the store, `size_after` the length of the node's data after the change.  `trx` says who
-    sees the change and conflicts with it, `account` is the transaction that takes it back: another one only where a
-    new index is told what others did while it was filled.
+    `size` is what it takes of the store, `size_after` the length of the node's data after the change, `image_due` says
+    that the before-image is not in the log yet and has to be logged before the page `pgno` of the change is written.
+    `trx` says who sees the change and conflicts with it, `account` is the transaction that takes it back: another one
+    only where a new index is told what others did while it was filled.
     """
 
-    __slots__ = ("account", "newer", "older", "size", "size_after", "tree", "trx")
+    __slots__ = (
+        "account",
+        "before",
+        "data",
+        "delta",
+        "image_due",
+        "key",
+        "level",
+        "newer",
+        "offset",
+        "older",
+        "oper",
+        "pgno",
+        "rceid",
+        "size",
+        "size_after",
+        "tree",
+        "trx",
+    )
 
-    def __init__(self, trx: Transaction, tree: TreeRef, rceid: int, oper: int, key: bytes, data: bytes) -> None:
+    def __init__(
+        self, trx: Transaction, tree: TreeRef, rceid: int, oper: int, key: bytes, data: bytes, size: int
+    ) -> None:
         self.trx = self.account = trx
         self.tree = tree
         self.rceid = rceid
         self.oper = oper
-        self.dbid = tree.pages.dbid
-        self.pgno_fdp = tree.root
-        self.objid_fdp = tree.objid
-        self.unique = unique = tree.unique
         self.key = key
-        self.data = b"" if unique else data
-        self.flags = _VERSIONED_UNIQUE if unique else _VERSIONED
-        self.trx_begin0 = trx.begin & WORD
-        self.procid = trx.procid
+        self.data = b"" if tree.unique else data
         self.level = trx.level
+        self.size = size
         self.before = None
-        self.delta = self.offset = self.pgno = 0
+        self.delta = self.offset = self.size_after = self.pgno = 0
         self.image_due = False
-        self.size = self.size_after = 0
         self.newer: LiveVersion | None = None
         self.older: LiveVersion | None = None
+
+    @property
+    def procid(self) -> int:
+        """Number of the session in log records."""
+        return self.account.procid
+
+    @property
+    def trx_begin0(self) -> int:
+        """Id of the transaction in log records."""
+        return self.account.begin & WORD
+
+    @property
+    def dbid(self) -> int:
+        """Number of the database in log records."""
+        return self.tree.pages.dbid
+
+    @property
+    def pgno_fdp(self) -> int:
+        """Root of the tree."""
+        return self.tree.root
+
+    @property
+    def objid_fdp(self) -> int:
+        """Object id of the tree."""
+        return self.tree.objid
+
+    @property
+    def unique(self) -> bool:
+        """Whether the key alone names the node."""
+        return self.tree.unique
+
+    @property
+    def flags(self) -> int:
+        """Flags of log records about the change."""
+        return _VERSIONED_UNIQUE if self.tree.unique else _VERSIONED
 
     @property
     def bookmark(self) -> Bookmark:
@@ -238,11 +287,11 @@ class VersionStore:
 
     def chains(self, tree: TreeRef) -> Chains:
         """Return the newest version of each node of a tree that has one; not to be changed."""
-        return self._trees.get(tree.objid << 8 | tree.pages.dbid, _NO_CHAINS)
+        return self._trees.get(tree.number, _NO_CHAINS)
 
     def head(self, tree: TreeRef, bookmark: Bookmark) -> LiveVersion | None:
         """Return the newest version of a node."""
-        chains = self._trees.get(tree.objid << 8 | tree.pages.dbid)
+        chains = self._trees.get(tree.number)
         return None if chains is None else chains.get(bookmark)
 
     def reserve(self, trx: Transaction, key: bytes, data: bytes, before: int = -1) -> int:
@@ -274,11 +323,11 @@ class VersionStore:
 
     def link(self, version: LiveVersion) -> None:
         """Put a version at the head of the chain of its node, and on the account of its transaction."""
-        tree = version.objid_fdp << 8 | version.dbid
-        chains = self._trees.get(tree)
+        tree = version.tree
+        chains = self._trees.get(tree.number)
         if chains is None:
-            chains = self._trees[tree] = {}
-        bookmark: Bookmark = version.key if version.unique else (version.key, version.data)
+            chains = self._trees[tree.number] = {}
+        bookmark: Bookmark = version.key if tree.unique else (version.key, version.data)
         older = chains.get(bookmark)
         if older is not None:
             version.older = older
@@ -291,7 +340,7 @@ class VersionStore:
     def unlink(self, version: LiveVersion) -> bool:
         """Take a version out; return whether its node has none left."""
         older, newer = version.older, version.newer
-        tree = version.objid_fdp << 8 | version.dbid
+        tree = version.tree.number
         if older is not None:
             older.newer = newer
         if newer is not None:

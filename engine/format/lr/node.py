@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from engine.errors import Err, EseError
 from engine.format.lr.codec import Record, corrupt, register, wire
+from engine.format.lr.types import LrType
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,6 +24,9 @@ PAGE_PREFIX: Final = "procid:H dbid:B pgno:I dbtime:q dbtime_before:q trx_begin0
 
 NODE_PREFIX: Final = PAGE_PREFIX + "rceid:I pgno_fdp:I objid_fdp:I "
 """Layout of the node prefix."""
+
+_NODE_AND_THREE = struct.Struct("<BHBIqqIBHBIIIHHH")
+"""Type, node prefix, and three sizes."""
 
 DBTIME_NIL: Final = -1
 """The page is new, or its dbtime does not matter."""
@@ -125,6 +129,18 @@ class Insert(NodeRecord, _Insert):
     def key(self) -> bytes:
         """The whole key."""
         return self.prefix + self.suffix
+
+    def pack(self) -> bytes:
+        """Return the bytes of the record; by hand, for live work makes one for each row."""
+        procid, dbid, pgno, dbtime, before, trx, level, iline, flags, rceid, fdp, objid, prefix, suffix, data = self
+        sizes = len(suffix), len(prefix), len(data)
+        try:
+            head = _NODE_AND_THREE.pack(
+                LrType.Insert, procid, dbid, pgno, dbtime, before, trx, level, iline, flags, rceid, fdp, objid, *sizes
+            )
+        except struct.error:
+            return super().pack()
+        return head + prefix + suffix + data
 
 
 class _FlagInsert(NamedTuple):
@@ -263,15 +279,14 @@ class ReplaceD(NodeRecord, _ReplaceD):
     __slots__ = ()
 
 
-_REPLACE_D = struct.Struct("<BHBIqqIBHBIIIHHH")
 _LARGE_DIFF: Final = 0x8000
 
 
 def _decode_replace_d(buffer: bytes, at: int, limit: int) -> tuple[Record, int]:
-    start = at + _REPLACE_D.size
+    start = at + _NODE_AND_THREE.size
     if start > limit:
         corrupt("ReplaceD record cut off", at)
-    values = _REPLACE_D.unpack_from(buffer, at)
+    values = _NODE_AND_THREE.unpack_from(buffer, at)
     length, old, new = values[13:]
     end = start + (length & ~_LARGE_DIFF)
     if end > limit:
@@ -286,7 +301,7 @@ def _pack_replace_d(values: tuple[object, ...]) -> bytes:
         raise EseError.from_code(Err.InvalidParameter, f"a difference of {length} bytes")
     length |= _LARGE_DIFF if record.large else 0
     try:
-        return _REPLACE_D.pack(record.type, *values[:12], length, record.cb_old, record.cb_new) + record.diff
+        return _NODE_AND_THREE.pack(record.type, *values[:12], length, record.cb_old, record.cb_new) + record.diff
     except struct.error as error:
         raise EseError.from_code(Err.InvalidParameter, f"a field of ReplaceD does not fit: {error}") from None
 
