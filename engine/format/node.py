@@ -178,10 +178,18 @@ def shared_with_prefix(prefix: bytes, keys: Iterable[bytes]) -> list[int]:
 
 def shared_with_previous(keys: Sequence[bytes]) -> list[int]:
     """Return for each key how many bytes it shares with the one before it; 0 when they are too few, or none is."""
-    heads = [key[:_FEWEST_SHARED] for key in keys]
-    found = [0] if keys else []
-    for before, key, head_before, head in zip(keys, keys[1:], heads, heads[1:], strict=False):
-        found.append(common_prefix(before, key) if head == head_before else 0)
+    found: list[int] = []
+    before, head_before, number_before = b"", b"", 0
+    convert = int.from_bytes
+    for key in keys:
+        head, number = key[:_FEWEST_SHARED], convert(key, "big")
+        if head != head_before:
+            found.append(0)
+        elif len(key) == len(before):
+            found.append(len(key) - ((number ^ number_before).bit_length() + 7) // 8)
+        else:
+            found.append(common_prefix(before, key))
+        before, head_before, number_before = key, head, number
     return found
 
 

@@ -14,11 +14,14 @@ Source: log reference 1.5, 1.7, 6.2.
 from __future__ import annotations
 
 import struct
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from engine.errors import Err, EseError
-from engine.format.checksum import SEGMENT_SIZE, set_segment_checksum
+from engine.format.checksum import SEGMENT_SIZE, set_batch_checksums, set_segment_checksum
 from engine.types import LgPos, LogTime
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = [
     "NOP_PADDING_LIMIT",
@@ -28,6 +31,7 @@ __all__ = [
     "SegmentHeader",
     "build_partial_segment",
     "build_segment",
+    "build_segments",
     "canonical_position",
     "file_offset",
 ]
@@ -39,6 +43,8 @@ NOP_PADDING_LIMIT: Final = 32
 """With fewer bytes than this left, a segment is padded rather than ended with a fragment."""
 
 _NEW_CHECKSUM: Final = 0x2000
+_BATCH: Final = 64
+"""From so many segments on, summing them up together is worth the loading of what does it."""
 _LAYOUT = struct.Struct("<Q8s8s12sI")
 
 
@@ -76,6 +82,27 @@ def build_segment(records: bytes | bytearray | memoryview, generation: int, segm
     block[SEGMENT_HEADER_SIZE : SEGMENT_HEADER_SIZE + len(records)] = records
     set_segment_checksum(block, segment)
     return bytes(block)
+
+
+def build_segments(
+    pieces: Sequence[tuple[bytes | bytearray | memoryview, LogTime]], generation: int, first: int
+) -> bytearray:
+    """Return neighbouring segments from `first` on, each given as (records, time of the first record)."""
+    buffer = bytearray(SEGMENT_SIZE * len(pieces))
+    for index, (records, started) in enumerate(pieces):
+        if len(records) > SEGMENT_PAYLOAD:
+            raise EseError.from_code(Err.LogBufferTooSmall, f"{len(records)} bytes of records for one segment")
+        at = index * SEGMENT_SIZE
+        header = SegmentHeader(0, LgPos(generation, first + index, 0), started).pack()
+        buffer[at : at + SEGMENT_HEADER_SIZE + len(records)] = header + records
+    if len(pieces) < _BATCH:
+        for index in range(len(pieces)):
+            block = memoryview(buffer)[index * SEGMENT_SIZE : (index + 1) * SEGMENT_SIZE]
+            set_segment_checksum(block, first + index)
+    else:
+        # A segment is summed up as a page of its size is.
+        set_batch_checksums(buffer, first, SEGMENT_SIZE)
+    return buffer
 
 
 def build_partial_segment(

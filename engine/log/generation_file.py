@@ -31,7 +31,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Final
 
-from engine.format.segment import SEGMENT_SIZE, build_segment
+from engine.format.segment import SEGMENT_SIZE, build_segment, build_segments
 from engine.types import LgPos
 
 if TYPE_CHECKING:
@@ -45,22 +45,27 @@ _SECTOR: Final = 512
 """Bytes that a disk writes whole or not at all."""
 _FEW: Final = 4
 """So many segments are written one by one: for more a mark costs less."""
-_PIECE: Final = 256
-"""Segments written in one call: 1 MiB."""
+_PIECE: Final = 1024 * 1024
+"""Bytes written in one call."""
 _MARK = struct.Struct("<II8s")
 _MAGIC: Final = 0x4D4B5246
 
 
-def mark_of(block: bytes, generation: int, segment: int, last: int) -> bytes:
+def _mark_of(block: memoryview, generation: int, segment: int, last: int) -> bytes:
     """Return the sector that stands in the place of `segment` while it and those up to `last` are in flight."""
     before = LgPos(generation, segment - 1, 0)
-    return _MARK.pack(_MAGIC, last, before.pack()) + block[_MARK.size : _SECTOR]
+    return _MARK.pack(_MAGIC, last, before.pack()) + bytes(block[_MARK.size : _SECTOR])
 
 
 def marked_last(block: bytes, generation: int, segment: int) -> int | None:
     """Return the last segment in flight by the mark in the place of `segment`; None when there is no mark."""
     magic, last, before = _MARK.unpack_from(block)
     return last if magic == _MAGIC and LgPos.unpack(before) == LgPos(generation, segment - 1, 0) else None
+
+
+def _checksum_of(block: bytes | memoryview) -> int:
+    """Return the checksum that a segment bears."""
+    return int.from_bytes(block[:8], "little")
 
 
 class GenerationFile:
@@ -101,41 +106,41 @@ class GenerationFile:
         if not segments:
             return
         self.settle()
-        generation = self.header.generation
-        blocks = [
-            (number, build_segment(records, generation, number, started)) for number, records, started in segments
-        ]
+        if len(segments) <= _FEW:
+            self._store_each(segments)
+            return
+        if segments[0][0] in self._checksums:
+            number, block = self._built(*segments[0])
+            self._write(number, block)
+            # The segment is right before its shadow gives way to the mark.
+            self._file.fsync()
+            self._checksums[number] = _checksum_of(block)
+            segments = segments[1:]
+        self._store_marked(segments)
+
+    def _built(self, number: int, records: bytes | bytearray | memoryview, started: LogTime) -> tuple[int, bytes]:
+        return number, build_segment(records, self.header.generation, number, started)
+
+    def _store_each(self, segments: Sequence[tuple[int, bytes | bytearray | memoryview, LogTime]]) -> None:
+        """Write segments one by one."""
+        blocks = [self._built(*each) for each in segments]
         first, block = blocks[0]
-        if first not in self._checksums:
-            if len(blocks) > _FEW:
-                self._store_marked(blocks)
-                return
+        again = first in self._checksums
+        if not again:
             self._write(first + 1, block)
             # One copy must be whole on the disk before the other one is touched.
             self._file.fsync()
-        elif len(blocks) > _FEW:
-            self._write(first, block)
-            # The segment is right before its shadow gives way to the mark.
-            self._file.fsync()
-            self._note(blocks[:1])
-            self._store_marked(blocks[1:])
-            return
-        elif len(blocks) == 1:
-            self._write(first, block)
-            # The same, for the next write of it.
-            self._file.fsync()
-            self._note(blocks)
-            self._write(first + 1, block)
-            self._file.start_writeback((first + 1) * SEGMENT_SIZE, SEGMENT_SIZE)
-            self.settled = False
-            return
         for index, (number, real) in enumerate(blocks):
             self._write(number, real)
             if index + 1 < len(blocks):
                 self._write(number + 2, blocks[index + 1][1])
             # The same, for this segment and for the one that comes next.
             self._file.fsync()
-        self._note(blocks)
+            self._checksums[number] = _checksum_of(real)
+        if again and len(blocks) == 1:
+            self._write(first + 1, block)
+            self._file.start_writeback((first + 1) * SEGMENT_SIZE, SEGMENT_SIZE)
+            self.settled = False
 
     def settle(self) -> None:
         """Make the last shadow durable: from then on its segment can be written again."""
@@ -144,30 +149,28 @@ class GenerationFile:
             self._file.fsync()
             self.settled = True
 
-    def _store_marked(self, blocks: Sequence[tuple[int, bytes]]) -> None:
+    def _store_marked(self, segments: Sequence[tuple[int, bytes | bytearray | memoryview, LogTime]]) -> None:
         """Write many segments, none of which is in the file, behind a mark."""
-        (first, block), (last, end) = blocks[0], blocks[-1]
+        first, last = segments[0][0], segments[-1][0]
+        generation = self.header.generation
+        whole = memoryview(build_segments([each[1:] for each in segments], generation, first))
         at = first * SEGMENT_SIZE
-        self._file.write_at(at, mark_of(block, self.header.generation, first, last))
+        self._file.write_at(at, _mark_of(whole, generation, first, last))
         # It says that what is behind it was not acknowledged, before anything is behind it.
         self._file.fsync()
-        self._file.write_at(at + _SECTOR, block[_SECTOR:])
-        for start in range(1, len(blocks), _PIECE):
-            self._write(first + start, b"".join(each for _, each in blocks[start : start + _PIECE]))
-        self._write(last + 1, end)
+        for start in range(_SECTOR, len(whole), _PIECE):
+            self._file.write_at(at + start, whole[start : start + _PIECE])
+        self._write(last + 1, whole[-SEGMENT_SIZE:])
         # Everything is there before the mark gives way.
         self._file.fsync()
-        self._file.write_at(at, block[:_SECTOR])
+        self._file.write_at(at, whole[:_SECTOR])
         # This sector makes all of them part of the log.
         self._file.fsync()
-        self._note(blocks)
+        for number in range(first, last + 1):
+            self._checksums[number] = _checksum_of(whole[(number - first) * SEGMENT_SIZE :])
 
-    def _write(self, segment: int, data: bytes) -> None:
+    def _write(self, segment: int, data: bytes | memoryview) -> None:
         self._file.write_at(segment * SEGMENT_SIZE, data)
-
-    def _note(self, blocks: Sequence[tuple[int, bytes]]) -> None:
-        for number, block in blocks:
-            self._checksums[number] = int.from_bytes(block[:8], "little")
 
     def close(self) -> None:
         """Close the file; idempotent."""

@@ -13,6 +13,7 @@ Source: database reference 2, 3; log reference 3.4.
 from __future__ import annotations
 
 import struct
+from itertools import accumulate
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from engine.errors import Err, EseError
@@ -46,6 +47,8 @@ _LEAF: Final = int(PageFlags.LEAF)
 _EMPTY: Final = int(PageFlags.EMPTY)
 _NEVER_COMPRESSED: Final = int(PageFlags.ROOT | PageFlags.SPACE_TREE)
 _NOT_A_BODY: Final = int(PageFlags.EMPTY | PageFlags.PRE_INIT)
+_PLAIN_COST: Final = 6
+"""Bytes of a node beside key and data: tag and one size word; with a prefix there is a second word."""
 _MOST_TAGS: Final = 0x0FFF
 _SURE_LINES: Final = 4000
 """So many lines and the reserved tags are always below the limit."""
@@ -204,6 +207,10 @@ class MutablePage:
             ]
         return keys
 
+    def datas(self) -> list[bytes]:
+        """Return the data of all nodes in order."""
+        return [data for _, _, _, data in self._nodes]
+
     def full(self) -> list[tuple[int, bytes, bytes]]:
         """Return every node as (flags, whole key, data)."""
         external = self.external
@@ -292,14 +299,17 @@ class MutablePage:
         """Replace external header and all nodes, given as (flags, whole key, data), compressing keys anew."""
         whole = nodes if isinstance(nodes, list) else [*nodes]
         keys = [node[1] for node in whole]
+        used = len(external) + sum([TAG_SIZE + len(blob) for blob in self._reserved])
+        used += sum(map(len, keys)) + sum([len(node[2]) for node in whole]) + _PLAIN_COST * len(whole)
         if external and not self.flags & _NEVER_COMPRESSED:
+            shares = shared_with_prefix(external, keys)
             stored: list[Node] = [
                 (flags, shared, key[shared:], data) if shared > COMPRESSION_THRESHOLD else (flags, 0, key, data)
-                for (flags, key, data), shared in zip(whole, shared_with_prefix(external, keys), strict=True)
+                for (flags, key, data), shared in zip(whole, shares, strict=True)
             ]
+            used -= sum([shared - COMPRESSION_THRESHOLD for shared in shares if shared > COMPRESSION_THRESHOLD])
         else:
             stored = [(flags, 0, key, data) for flags, key, data in whole]
-        used = len(external) + sum(TAG_SIZE + len(blob) for blob in self._reserved) + sum(map(_cost, stored))
         self.used = self._must_fit(used, len(stored))
         self.external, self._nodes, self._keys = external, stored, keys
 
@@ -412,26 +422,24 @@ class MutablePage:
     def _blobs(self) -> tuple[list[bytes], list[int]]:
         """Return the blobs in tag order, and the words of the tag array in reverse."""
         blobs: list[bytes] = [self.external, *self._reserved]
-        words: list[int] = []
-        offset = 0
-        for blob in blobs:
-            words += (offset, len(blob))
-            offset += len(blob)
+        marks = [0] * len(blobs)
         large = self.large
         for flags, prefix, suffix, data in self._nodes:
+            mark = (flags | _COMPRESSED if prefix else flags) << FLAG_SHIFT
+            # On large pages the flags are in the first word of the line, on small ones in the tag.
+            here, there = (mark, 0) if large else (0, mark)
             if prefix:
-                flags |= _COMPRESSED  # noqa: PLW2901 - the flag is a form of storage, not part of the node
-                first = prefix | flags << FLAG_SHIFT if large else prefix
-                blob = _TWO_WORDS.pack(first, len(suffix)) + suffix + data
+                blobs.append(_TWO_WORDS.pack(prefix | here, len(suffix)) + suffix + data)
             else:
-                first = len(suffix) | flags << FLAG_SHIFT if large else len(suffix)
-                blob = _WORD.pack(first) + suffix + data
-            blobs.append(blob)
-            words += (offset if large else offset | flags << FLAG_SHIFT, len(blob))
-            offset += len(blob)
+                blobs.append(_WORD.pack(len(suffix) | here) + suffix + data)
+            marks.append(there)
+        sizes = list(map(len, blobs))
+        words = [0] * (2 * len(blobs))
+        words[1::2] = sizes
+        words[0::2] = map(int.__or__, accumulate(sizes[:-1], initial=0), marks)
         return blobs, words
 
 
 def _cost(node: Node) -> int:
     """Return the bytes that a node and its tag take."""
-    return (8 if node[1] else 6) + len(node[2]) + len(node[3])
+    return (_PLAIN_COST + COMPRESSION_THRESHOLD if node[1] else _PLAIN_COST) + len(node[2]) + len(node[3])

@@ -150,7 +150,7 @@ def plan_levels(
 
 def _weigh(doer: Doer, tree: TreeRef, page: MutablePage, work: Work) -> Lines:
     """Return the lines as they will be, with the operation done."""
-    keys, data = [*page.keys()], [each[2] for each in page.full()]
+    keys, data = [*page.keys()], page.datas()
     held: list[int] | None = None
     if page.uncommitted_free and page.is_leaf:
         held = [held_of_line(doer, tree, page, line) for line in range(len(keys))]

@@ -283,4 +283,4 @@ def test_many_segments_take_three_fsyncs_and_one_more_for_the_segment_that_was_b
         writer.append(record(size))
         writer.flush()
         steps = "".join(each.op[0] for each in fs.operations)
-        assert steps == ("" if size == 21000 else "wf") + "wf" + "wwwf" + "wf"
+        assert steps == ("" if size == 21000 else "wf") + "wf" + "wwf" + "wf"

@@ -41,6 +41,7 @@ class MemoryPages:
 
     dbid = 1
     path = "memory.edb"
+    announces = True
 
     def __init__(self, page_size: int, extension: int = 16) -> None:
         self.page_size = page_size
