@@ -89,6 +89,11 @@ class RowEncoder:
         self._names = frozenset(column.name for column in columns)
         self._get_all = _several([column.name for column in columns])
         self._counter = self._find_counter()
+        self._stored = [
+            self._padded(place) if column.storage is Storage.FIXED else self.encoders[place]
+            for place, column in enumerate(columns)
+        ]
+        """What makes the whole stored form of a value."""
         self._plan_fixed()
         self._plan_variable()
         tagged = [place for place, column in enumerate(columns) if column.storage is Storage.TAGGED]
@@ -123,7 +128,7 @@ class RowEncoder:
                 steps.append((order, ole_date))
             elif not code:
                 exact = column.type in TYPE_SIZES
-                steps.append((order, self.encoders[place] if exact else self._padded(place)))
+                steps.append((order, self.encoders[place] if exact else self._stored[place]))
             if place in self._wanted:
                 slices.append((place, at, at + column.size))
             at += column.size
@@ -252,7 +257,7 @@ class RowEncoder:
         """Return the stored form of one value, checked against the column."""
         column = self.columns[place]
         try:
-            raw = self._padded(place)(value) if column.storage is Storage.FIXED else self.encoders[place](value)
+            raw = self._stored[place](value)
         except CONVERSION_ERRORS as error:
             raise EseError.from_code(Err.InvalidParameter, f"{column.name}: {error}") from error
         if column.size and len(raw) > column.size:

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from engine.format.catalog_row import CatalogRow, IndexFlags, TableFlags
-from engine.format.key import Segment, TextOrder, make_key
+from engine.format.key import Segment, TextOrder, compile_key, make_key
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from engine.format.column import ColumnDef
 
@@ -66,14 +66,20 @@ class IndexDef:
 
     segments: tuple[Segment, ...] = field(init=False, repr=False, compare=False)
     """What the key of each column depends on."""
+    _quick: Callable[[Sequence[bytes]], bytes] | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         order = TextOrder.named(self.locale)
         segments = tuple(Segment.of(each.column, descending=each.descending, order=order) for each in self.columns)
         object.__setattr__(self, "segments", segments)
+        dotnet = bool(self.flags & IndexFlags.DOTNET_GUID)
+        quick = compile_key(segments, self.key_most, dotnet_guid=dotnet) if segments else None
+        object.__setattr__(self, "_quick", quick if self.segment_most is None else None)
 
     def key(self, raw: Sequence[bytes | None]) -> bytes:
         """Return the key of stored values, one a column or fewer for the beginning of a key; -1001 as `make_key`."""
+        if self._quick is not None and len(raw) == len(self.segments) and all(raw):
+            return self._quick(raw)  # type: ignore[arg-type]  # none is null
         return make_key(
             self.segments[: len(raw)],
             raw,

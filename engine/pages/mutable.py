@@ -21,6 +21,7 @@ from engine.format.checksum import set_page_checksum
 from engine.format.node import (
     COMPRESSION_THRESHOLD,
     FLAG_SHIFT,
+    PAGE_POINTER_SIZE,
     SIZE_MASK,
     NodeFlags,
     common_prefix,
@@ -197,6 +198,13 @@ class MutablePage:
         """Return the data of node `line`."""
         return self.node(line)[3]
 
+    def child(self, line: int) -> int:
+        """Return the page that node `line` of an internal page points to; -358 when it is no pointer."""
+        data = self.node(line)[3]
+        if len(data) != PAGE_POINTER_SIZE:
+            raise self.error(Err.NodeCorrupted, f"line {line}: a child pointer of {len(data)} bytes")
+        return int.from_bytes(data, "little")
+
     def keys(self) -> list[bytes]:
         """Return the whole keys in order, for searches; the list lives on and is not the caller's to change."""
         keys = self._keys
@@ -263,11 +271,11 @@ class MutablePage:
         flags, prefix, suffix, data = self.node(line)
         self._nodes[line] = ((flags | add) & ~remove, prefix, suffix, data)
 
-    def set_data(self, line: int, data: bytes) -> None:
-        """Replace the data of node `line`."""
-        flags, prefix, suffix, old = self.node(line)
+    def set_data(self, line: int, data: bytes, flags: int = 0) -> None:
+        """Replace the data of node `line`, and add flags."""
+        before, prefix, suffix, old = self.node(line)
         self.used = self._must_fit(self.used + len(data) - len(old), len(self._nodes))
-        self._nodes[line] = (flags, prefix, suffix, data)
+        self._nodes[line] = (before | flags, prefix, suffix, data)
 
     def set_key(self, line: int, key: bytes) -> None:
         """Replace the key of node `line`."""

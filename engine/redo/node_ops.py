@@ -95,14 +95,13 @@ def replace(record: lr.Replace | lr.ReplaceD, store: PageStore) -> Result:
     page = due(store, record.pgno, record.dbtime_before, record.dbtime)
     if page is None:
         return _SKIPPED
-    before = page.data(record.iline)
+    line = record.iline
+    before = page.data(line)
     data = new_data(record, before, page)
-    page.set_data(record.iline, data)
-    if record.flags & _VERSIONED:
-        page.set_flags(record.iline, add=_VERSION)
+    page.set_data(line, data, _VERSION if record.flags & _VERSIONED else 0)
     _hold_back(record, page, before, data)
     _finish(record, store, page)
-    return True, page.key(record.iline), before
+    return True, page.key(line), before
 
 
 def _hold_back(record: lr.NodeRecord, page: MutablePage, before: bytes, data: bytes) -> None:
@@ -121,7 +120,7 @@ def flag_delete(record: lr.FlagDelete, store: PageStore) -> Result:
     if page is None:
         return _SKIPPED
     before = page.data(record.iline)
-    page.set_flags(record.iline, add=_DELETED | version_flag(record))
+    page.set_flags(record.iline, add=_DELETED | _VERSION if record.flags & _VERSIONED else _DELETED)
     _finish(record, store, page)
     return True, page.key(record.iline), before
 

@@ -16,13 +16,22 @@ from typing import TYPE_CHECKING, Any, Final
 from engine.build.rows import RowEncoder
 from engine.build.tagged import MISSING
 from engine.errors import Err, EseError
-from engine.format.column import MOST_SHORT_BYTES, ColumnDef, ColumnFlags, ColumnType, Storage
+from engine.format.column import (
+    FIRST_FIXED_OFFSET,
+    LAST_FIXED,
+    MOST_SHORT_BYTES,
+    ColumnDef,
+    ColumnFlags,
+    ColumnType,
+    Storage,
+)
 from engine.format.longvalue import unpack_reference
 from engine.format.page import is_large
 from engine.format.record import (
     COMPRESSED,
     INTRINSIC_LIMIT,
     LONG,
+    RECORD_HEAD,
     TWO,
     Instance,
     RecordLayout,
@@ -41,6 +50,7 @@ if TYPE_CHECKING:
 DBK_SIZE: Final = 4
 """Bytes of the key of a table without primary index."""
 _VERSION = struct.Struct("<i")
+_NOT_FIXED: Final = (LAST_FIXED + 1, 0, 0)
 _WORD: Final = 0xFFFFFFFF
 _SIGN: Final = 0x80000000
 _TWO: Final = 2
@@ -103,6 +113,12 @@ class ChangedRecords:
             for row in table.gone
         ]
         self._layout = RecordLayout([*table.columns, *(each for each in gone if each.offset)], page_size)
+        self._fixed = {
+            place: (each.id, each.offset, each.offset + each.size)
+            for place, each in enumerate(table.columns)
+            if each.storage is Storage.FIXED
+        }
+        """Number, first byte and end of each fixed column, by its place."""
         self._version = next((each for each in table.columns if each.flags & ColumnFlags.VERSION), None)
         self.always = frozenset(place for place, each in enumerate(table.columns) if each.flags & ColumnFlags.VERSION)
         """Places of the columns that every change of a record changes."""
@@ -119,17 +135,39 @@ class ChangedRecords:
         -1511 for a column that only the engine changes, -1026 for a record that no page holds, else as
         `RowEncoder.encode`.
         """
+        refused = self._refused.keys() & values.keys()
+        if refused:
+            name = self._columns[min(refused)].name
+            raise EseError.from_code(Err.InvalidColumnType, f"{name} is not set by callers")
+        patched = self._patched(data, values) if self._version is None else None
+        if patched is not None:
+            return patched, []
         record = self._layout.decode(data)
         released: list[int] = []
         for place, value in values.items():
-            if place in self._refused:
-                raise EseError.from_code(Err.InvalidColumnType, f"{self._refused[place].name} is not set by callers")
             self._set(record, place, value, released)
         if self._version is not None:
             raw = record.fixed.get(self._version.id) or bytes(_VERSION.size)
             count = (_VERSION.unpack(raw)[0] + 1) & _WORD
             self._set_fixed(record, self._version, _VERSION.pack(count - (_WORD + 1 if count & _SIGN else 0)))
         return self._encode(record), released
+
+    def _patched(self, data: bytes, values: Mapping[int, Any]) -> bytes | None:
+        """Return a record in which only fixed columns change that are there and not null; None for any other change."""
+        if len(data) < RECORD_HEAD.size:
+            return None
+        last, _, end = RECORD_HEAD.unpack_from(data)
+        nulls_at = end - -(-last // 8)
+        if not FIRST_FIXED_OFFSET <= nulls_at <= end <= len(data):
+            return None
+        nulls = int.from_bytes(data[nulls_at:end], "little")
+        patched = bytearray(data)
+        for place, value in values.items():
+            number, at, behind = self._fixed.get(place, _NOT_FIXED)
+            if value is None or not number <= last or behind > nulls_at or nulls >> (number - 1) & 1:
+                return None
+            patched[at:behind] = self._encoder.one(place, value)
+        return bytes(patched)
 
     def number(self, data: bytes, column: ColumnDef, value: int) -> bytes:
         """Return a record with another number in a fixed column."""

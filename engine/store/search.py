@@ -10,7 +10,6 @@ Source: database reference 3.3-3.5.
 
 from __future__ import annotations
 
-import struct
 from bisect import bisect_left, bisect_right
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -22,12 +21,12 @@ if TYPE_CHECKING:
     from engine.pages.mutable import MutablePage
     from engine.store.doing import TreeRef
 
-_CHILD = struct.Struct("<I")
 _DEEPEST: Final = 32
 _LEAF: Final = int(PageFlags.LEAF)
 _SPACE: Final = int(PageFlags.SPACE_TREE)
 _LIVE: Final = int(PageFlags.LEAF | PageFlags.EMPTY | PageFlags.PRE_INIT | PageFlags.SPACE_TREE)
 _UNUSED: Final = int(PageFlags.EMPTY | PageFlags.PRE_INIT)
+_KIND: Final = _UNUSED | _SPACE
 
 
 class Place(NamedTuple):
@@ -78,7 +77,7 @@ def last_leaf(tree: TreeRef) -> MutablePage:
     depth = 0
     while not page.flags & _LEAF:
         depth += 1
-        page = enter(tree, child_of(page, page.line_count - 1), depth)
+        page = enter(tree, page.child(page.line_count - 1), depth)
     return page
 
 
@@ -101,13 +100,13 @@ def _leaf(tree: TreeRef, bookmark: bytes) -> MutablePage:
     for _ in range(_DEEPEST):
         page = load(pgno)
         flags = page.flags
-        if page.objid != objid or flags & _UNUSED or flags & _SPACE != space:
+        if flags & _KIND != space or page.objid != objid:
             raise astray(tree, page)
         if flags & _LEAF:
             return page
         keys = page.keys()
         count = len(keys)
-        pgno = child_of(page, bisect_right(keys, bookmark, 0, count - 1) if count > 1 else 0)
+        pgno = page.child(bisect_right(keys, bookmark, 0, count - 1) if count > 1 else 0)
     raise astray(tree, page)
 
 
@@ -120,18 +119,10 @@ def path_to(tree: TreeRef, key: bytes, data: bytes = b"") -> list[Step]:
         keys = page.keys()
         line = bisect_right(keys, bookmark, 0, max(len(keys) - 1, 0))
         path.append(Step(page, line))
-        page = enter(tree, child_of(page, line), len(path))
+        page = enter(tree, page.child(line), len(path))
     place = _in_leaf(page, page.keys(), key, data, unique=tree.unique)
     path.append(Step(page, place.line))
     return path
-
-
-def child_of(page: MutablePage, line: int) -> int:
-    """Return the page that line `line` of an internal page points to."""
-    data = page.data(line)
-    if len(data) != _CHILD.size:
-        raise page.error(Err.NodeCorrupted, f"line {line}: a child pointer of {len(data)} bytes")
-    return int(_CHILD.unpack(data)[0])
 
 
 def enter(tree: TreeRef, pgno: int, depth: int) -> MutablePage:
@@ -139,7 +130,7 @@ def enter(tree: TreeRef, pgno: int, depth: int) -> MutablePage:
     page = tree.pages.load(pgno)
     flags = page.flags
     space = _SPACE if tree.owner is not None else 0
-    if page.objid != tree.objid or flags & _UNUSED or flags & _SPACE != space or depth > _DEEPEST:
+    if flags & _KIND != space or page.objid != tree.objid or depth > _DEEPEST:
         raise astray(tree, page)
     return page
 

@@ -149,8 +149,8 @@ def replace(doer: Doer, tree: TreeRef, place: Place, data: bytes, *, rceid: int 
     """Replace the data of a node; by a split when its page has no room for more."""
     for _ in range(_ROUNDS):
         page, line = _node(place)
-        old, key = page.data(line), page.key(line)
-        if _grows(doer, tree, page, line, len(data)):
+        old = page.data(line)
+        if len(data) <= len(old) or _grows(doer, tree, page, line, len(data)):
             begin0 = doer.begun()
             values = _node_values(doer, tree, page, line, rceid, versioned=versioned)
             return doer.journal.do(tree.pages, make_record(lr.Replace, (*values, len(old), len(data), data)), begin0)
@@ -159,7 +159,8 @@ def replace(doer: Doer, tree: TreeRef, place: Place, data: bytes, *, rceid: int 
             head = _in_macro(doer, tree, pgno, line, dbtime, rceid, versioned=versioned)
             return make_record(lr.Replace, (*head, len(old), len(data), data))
 
-        place, applied = _grow(doer, tree, place, split.Work(lr.SplitOper.REPLACE, line, key, data), make)
+        work = split.Work(lr.SplitOper.REPLACE, line, page.key(line), data)
+        place, applied = _grow(doer, tree, place, work, make)
         if applied is not None:
             return applied
     raise place.page.error(Err.InternalError, f"{_ROUNDS} splits make no room for a node")

@@ -13,7 +13,7 @@ from engine.format.node import Extent, SpaceFlags
 from engine.format.page import PageFlags
 from engine.store import extents, space, trees
 from engine.store.create import create_tree, delete_tree
-from engine.store.search import child_of, descend
+from engine.store.search import descend
 from tests.store.rig import FIRST_PAGES, Rig
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def kinds(rig: Rig, start: int = 0) -> list[str]:
 def levels(rig: Rig, root: int) -> int:
     page, depth = rig.memory.load(root), 0
     while not page.is_leaf:
-        page, depth = rig.memory.load(child_of(page, 0)), depth + 1
+        page, depth = rig.memory.load(page.child(0)), depth + 1
     return depth
 
 

@@ -11,14 +11,14 @@ from engine.format import lr
 from engine.format.node import split_buffers
 from engine.store import extents, merge, reserves, space, trees
 from engine.store.create import create_tree, delete_tree
-from engine.store.search import child_of, descend
+from engine.store.search import descend
 from tests.store.rig import Rig
 
 
 def levels(rig: Rig, root: int) -> int:
     page, depth = rig.memory.load(root), 0
     while not page.is_leaf:
-        page, depth = rig.memory.load(child_of(page, 0)), depth + 1
+        page, depth = rig.memory.load(page.child(0)), depth + 1
     return depth
 
 
