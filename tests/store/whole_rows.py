@@ -118,8 +118,9 @@ class Rows(Base):
         row = self.with_id(who, name, number, {}) | values
 
         def model(person: Person, _: Any) -> None:
-            self.model.write(person, self.model.table(person, name))
-            raise Refused(code)
+            table = self.model.table(person, name)
+            self.model.write(person, table)
+            raise Refused(code if values.keys() <= table.columns.keys() else Err.ColumnNotFound)
 
         self.both(who, lambda: self.live(who, name).insert(**row), model)
 
