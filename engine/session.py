@@ -221,7 +221,7 @@ class Session:
         `ending`: the call is one that leads to the end.
         """
         if not self._inside.acquire(blocking=False):
-            raise EseError.from_code(Err.SessionSharingViolation, "another thread is inside this session")
+            raise EseError.from_code(Err.SessionSharingViolation, "another call is inside the session")
         if self._closed or (self._stopped and not ending):
             self._inside.release()
             if self._closed:

@@ -51,14 +51,21 @@ class LongField:
             return self._found()[1] is not None
 
     def read(self, offset: int = 0, size: int | None = None) -> bytes:
-        """Return `size` bytes from `offset` on, all without it; fewer at the end; errors as `size`."""
+        """Return `size` bytes from `offset` on, all without it; fewer at the end.
+
+        -1003 for less than nothing, and errors as `size`.
+        """
+        if offset < 0 or (size is not None and size < 0):
+            raise EseError.from_code(Err.InvalidParameter, f"{self._column}: {size} bytes at {offset}")
         with self._work.reading:
             inside, lid = self._found()
             most = MOST_BYTES if size is None else size
             return inside[offset : offset + most] if lid is None else self._table.rows().long.piece(lid, offset, most)
 
     def chunks(self, size: int = _PIECE) -> Iterator[bytes]:
-        """Yield the value in pieces of `size` bytes."""
+        """Yield the value in pieces of `size` bytes; -1003 for none, and errors as `read`."""
+        if size < 1:
+            raise EseError.from_code(Err.InvalidParameter, f"{self._column}: pieces of {size} bytes")
         at = 0
         while piece := self.read(at, size):
             yield piece

@@ -304,7 +304,7 @@ class Rows:
         if not column.type.is_long or column.storage is not Storage.TAGGED:
             raise EseError.from_code(Err.InvalidColumnType, f"{name} holds no long values")
         for tagged in self.layout.decode(record).tagged:
-            if tagged.id == column.id and tagged.derived == column.derived and number < len(tagged.instances):
+            if tagged.id == column.id and tagged.derived == column.derived and 0 <= number < len(tagged.instances):
                 found = tagged.instances[number]
                 if found.separated:
                     return column, b"", unpack_reference(found.data)

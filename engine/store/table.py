@@ -266,7 +266,10 @@ class Table:
             return self.writable().insert(row)
 
     def insert_many(self, rows: Iterable[NewRow]) -> int:
-        """Insert rows as one step; return their number.  Errors as `insert`: then none of them is there."""
+        """Insert rows as one step; return their number.  Errors as `insert`: then none of them is there.
+
+        What yields the rows reads through another session, if through any: this one is inside the call (-1910).
+        """
         session = self._work.session
         with self._work:
             session.begin(inner=True)

@@ -124,7 +124,14 @@ def test_in_pieces(new_desk: Callable[..., Desk], page_size: int) -> None:
         expected = (expected + bytes(size))[:size]
         assert table.get(mark)["B"] == expected
     assert code_of(lambda: field.write(11, b"x")) == Err.ColumnNoChunk
+    assert code_of(lambda: field.write(-1, b"x")) == Err.ColumnNoChunk
     assert code_of(lambda: field.resize(-1)) == Err.ColumnTooBig
+    assert code_of(lambda: field.read(-1)) == Err.InvalidParameter
+    assert code_of(lambda: field.read(0, -1)) == Err.InvalidParameter
+    assert code_of(lambda: list(field.chunks(0))) == Err.InvalidParameter
+    assert (field.read(4, 0), field.read(10), field.read(11, 5)) == (b"", b"", b"")
+    assert code_of(lambda: table.long_value(mark, "B", -1)) == Err.BadItagSequence
+    assert code_of(lambda: table.long_value(mark, "B", 1)) == Err.BadItagSequence
     small = table.insert(Id=2, Small=bytes(4000))
     assert code_of(lambda: table.long_value(small, "Small").append(bytes(1001))) == Err.ColumnTooBig
     assert table.get(small)["Small"] == bytes(4000)

@@ -248,6 +248,11 @@ def test_insert_many_is_one_step(desk: Desk) -> None:
     assert code_of(lambda: table.insert_many([(1000,), (7,)])) == Err.KeyDuplicate
     assert table.count() == 500
     assert list(table.values(["Id"]))[:2] == [(0,), (1,)]
+    other = desk.open()[1]["T"]
+    copy = database.create_table("Copy", [Column("Id", ColumnType.LONG)])
+    assert code_of(lambda: copy.insert_many(table.values())) == Err.SessionSharingViolation
+    assert copy.count() == 0
+    assert copy.insert_many(other.values()) == 500
     assert desk.settled() == []
 
 
