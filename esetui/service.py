@@ -153,8 +153,8 @@ class Running:
             params={Param.CreatePathIfNotExist: create_path, Param.EventSource: PROGRAM},
             env=env or Environment(),
         )
-        for handler in (*handlers, *([journal.write] if journal is not None else [])):
-            self.instance.events.subscribe(handler)
+        told = (*handlers, *([journal.write] if journal is not None else []))
+        self._untold = [self.instance.events.subscribe(handler) for handler in told]
 
     def start(self) -> Instance:
         """Begin the run and attach the databases; after a failure it has ended again.
@@ -181,6 +181,12 @@ class Running:
     def stop(self) -> None:
         """Detach what is attached and end the run cleanly; harmless when it has ended."""
         self.instance.term(TermOptions.COMPLETE)
+
+    def abandon(self) -> None:
+        """Let go as the end of the process does: nothing more is written, and what is gone tells nothing of its end."""
+        for untold in self._untold:
+            untold()
+        self.instance.abandon()
 
     def __enter__(self) -> Instance:
         return self.start()

@@ -210,7 +210,7 @@ class Control:
                 run = self._runs.pop(key, None)
             if run is None:
                 raise EseError.from_code(Err.NotInitialized, "the instance is not running")
-            run.instance.abandon()
+            run.abandon()
             self.activity.stop(key)
             return "The instance was cut off; its databases are dirty until they are recovered."
 

@@ -98,6 +98,8 @@ async def test_an_instance_at_work(control: Control, size: tuple[int, int]) -> N
         await until(pilot, lambda: not control.is_running(key))
         await until(pilot, lambda: "not running" in text_of(app))
         assert not control.activity.working(key)
+        assert "writers ended" not in text_of(app)
+        assert not [row.text for row in control.feed.since(0) if row.level is Level.ERROR], "what is gone tells nothing"
         await pilot.press("escape")
         await until(pilot, lambda: "DIRTY" in text_of(app))
 

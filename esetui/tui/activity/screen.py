@@ -64,7 +64,7 @@ class ActivityScreen(WorkScreen):
         if counts.committed:
             done = f"{words.plural(counts.committed, 'transaction')}, {words.plural(counts.conflicts, 'conflict')}"
             foot = f"{done}   {foot}" if foot else done
-        if counts.error is not None and not activity.working(self.key):
+        if samples and counts.error is not None and not activity.working(self.key):
             foot = f"writers ended: {counts.error.name}"
         running = "running" if samples else "not running"
         self.pane("activity-pane").name_it(f"Activity of {self._name}", note=running, foot=foot)
