@@ -258,11 +258,16 @@ class StorePages:
         if images is None:
             return
         if commit0 is not None:
-            mark = self._dirty[version.pgno]
+            mark = self._dirty.get(version.pgno)
+            if mark is None and self._closed:
+                # Given up at this moment by the thread that ends the instance, which waits for nobody.
+                return
+            if mark is None:
+                raise EseError.from_code(Err.InternalError, "a before-image of no change", page=version.pgno)
             mark.last = max(mark.last, commit0)
         images.pop(id(version), None)
         if not images:
-            del self._images[version.pgno]
+            self._images.pop(version.pgno, None)
 
     # Room.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -107,6 +107,24 @@ def test_a_before_image_that_was_let_go_is_not_logged(new_live: Callable[..., Li
     assert "UndoInfo" not in [each.record.type.name for each in live.records()]
     live.end()
     assert values(live) == [0, 77, 2]
+
+
+def test_the_pages_are_given_up_while_a_commit_lets_go_of_them(new_live: Callable[..., Live]) -> None:
+    """Another thread ends the instance without a word between two steps of a commit."""
+    live = new_live(3)
+    writer = Writer(live)
+    image = writer.replace(1, 77)
+
+    class Ending(dict[int, Any]):
+        def get(self, key: int, default: Any = None) -> Any:
+            found = super().get(key, default)
+            live.pages.close()
+            return found
+
+    live.pages._images = Ending(live.pages._images)
+    assert image.pgno in live.pages._images
+    live.pages.unpin_image(image, live.journal.writer.tip)
+    assert live.pages.dirty_pages == 0
 
 
 def test_the_checkpoint_stays_before_what_recovery_needs(new_live: Callable[..., Live]) -> None:
