@@ -294,6 +294,8 @@ class Instance(LookFace, BackupFace, StoreFace):
         with ExitStack() as held:
             with self._lock:
                 self._check(stopped_too=True)
+                # Nobody waits for transactions when a backup forbids it anyway.
+                self.slot.check_free()
                 live, found = self._live, self._running_attachments().named(path)
             for database in found:
                 if live is not None:
