@@ -6,7 +6,7 @@ Source: database reference 5.3-5.5, 5.8.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from engine.format.catalog_row import CatalogRow, IndexFlags, TableFlags
 from engine.format.key import Segment, TextOrder, compile_key, make_key
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from engine.format.column import ColumnDef
+
+
+_SYSTEM: Final = int(TableFlags.SYSTEM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,4 +125,4 @@ class TableDef:
     @property
     def is_system(self) -> bool:
         """Whether the engine made it for itself."""
-        return bool(self.flags & TableFlags.SYSTEM)
+        return bool(int(self.flags) & _SYSTEM)

@@ -193,8 +193,8 @@ class VersionStore:
     """All versions of an instance, and the counters of its transactions.
 
     `max_pages` and `page_size` bound it.  The oldest open transaction may not go on when more than
-    `max_transaction_percent` of that is used; it is asked for at each beginning.  `make_room` is called when the store
-    is full; it cleans up what can go.
+    `max_transaction_percent` of that is used; it is asked for when it can matter, once after each beginning.
+    `make_room` is called when the store is full; it cleans up what can go.
     """
 
     def __init__(
@@ -208,7 +208,9 @@ class VersionStore:
         self.limit = max_pages * page_size
         self.page_size = page_size
         self._percent = max_transaction_percent
-        self._oldest_may_use = self.limit
+        self._sure = self.limit // _ALL
+        """What the oldest transaction may use whatever the percentage is."""
+        self._oldest_may_use = self._sure
         self.used = 0
         self.count = 0
         self.trx_newest = 0
@@ -227,7 +229,7 @@ class VersionStore:
 
     def begin(self, procid: int, *, read_only: bool) -> Transaction:
         """Begin a transaction: ids go up in steps of 4, a reader takes none and lies between two."""
-        self._oldest_may_use = self.limit * self._percent() // _ALL
+        self._oldest_may_use = self._sure
         if read_only:
             trx = Transaction(self.trx_newest + TRX_STEP // 2, procid)
         else:
@@ -312,6 +314,8 @@ class VersionStore:
         if self.used + size > self.limit and self.make_room is not None:
             self.rooms += 1
             self.make_room(size)
+        # Making room begins transactions too.
+        self._oldest_may_use = self.limit * self._percent() // _ALL
         oldest = trx.begin == self.oldest
         if self.used + size > (self._oldest_may_use if oldest else self.limit):
             raise EseError.from_code(
