@@ -7,6 +7,8 @@ more often where there are no hints.  What a screen shows always comes from a re
     hint ---\\
              >-- (settle 0.2 s) --> rescan --> callback
     clock --/
+
+A changed file is such a hint, but brings about at most one rescan a second.
 """
 
 from __future__ import annotations
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
 
 SETTLE = 0.2
 """Seconds to wait after a hint, so that a burst of changes makes one rescan."""
+
+REST = 1.0
+"""Seconds from one rescan to the next that a changed file brings about: the log of a busy instance always changes."""
 
 INTERVAL_HINTED = 15.0
 """Seconds between rescans where hints arrive."""
@@ -82,17 +87,20 @@ class Watcher:
         hinted: float = INTERVAL_HINTED,
         polled: float = INTERVAL_POLLED,
         settle: float = SETTLE,
+        rest: float = REST,
         use_hints: bool = True,
     ) -> None:
         self._rescan = rescan
         self._hinted = hinted
         self._polled = polled
         self._settle = settle
+        self._rest = rest
         self._use_hints = use_hints
         self._wanted: frozenset[str] = frozenset()
         self._watched: dict[str, Any] = {}
         self._observer: Any = None
         self._due = threading.Event()
+        self._asked = threading.Event()
         self._stopping = False
         self._thread: threading.Thread | None = None
 
@@ -105,6 +113,7 @@ class Watcher:
     def stop(self, timeout: float = 2.0) -> None:
         """End; returns when the thread has, or after `timeout` seconds."""
         self._stopping = True
+        self._asked.set()
         self._due.set()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(timeout)
@@ -117,7 +126,12 @@ class Watcher:
             self.hint()
 
     def hint(self) -> None:
-        """Say that something may have changed: a rescan comes soon."""
+        """Say that something has changed: a rescan comes soon."""
+        self._asked.set()
+        self._due.set()
+
+    def noticed(self) -> None:
+        """Say that a file has changed: a rescan comes soon, but not at once after the last one."""
         self._due.set()
 
     @property
@@ -126,20 +140,24 @@ class Watcher:
         return frozenset(self._watched)
 
     def _run(self) -> None:
-        first = True
+        first, ended = True, 0.0
         while True:
             everything = self._wanted and self._wanted <= self._watched.keys()
             hinted = self._due.wait(self._hinted if everything else self._polled)
+            if hinted and not first:
+                # Asking, and stopping, end the rest.
+                self._asked.wait(max(0.0, ended + self._rest - time.monotonic()))
+                time.sleep(0.0 if self._stopping else self._settle)
             if self._stopping:
                 break
-            if hinted and not first:
-                time.sleep(self._settle)
             first = False
             self._due.clear()
+            self._asked.clear()
             try:
                 self._rescan()
             except Exception:  # noqa: BLE001 - a scan that fails is tried again; the screen keeps what it has
                 _LOG.exception("rescan failed")
+            ended = time.monotonic()
             # Watches are set after the scan: the first one must not wait for watchdog to be imported.
             self._attend()
         self._close()
@@ -157,7 +175,7 @@ class Watcher:
             for path in [each for each in self._watched if each not in able]:
                 observer.unschedule(self._watched.pop(path))
             for path in able - self._watched.keys():
-                self._watched[path] = observer.schedule(_handler(self.hint), path, recursive=False)
+                self._watched[path] = observer.schedule(_handler(self.noticed), path, recursive=False)
         except (OSError, RuntimeError, KeyError) as error:
             # No more watches to be had, or a folder vanished meanwhile: the clock does it.
             _LOG.info("no change hints: %s", error)

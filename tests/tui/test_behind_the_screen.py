@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -113,6 +114,28 @@ def test_the_watcher_rescans_when_something_changes(tmp_path: Path, *, hints: bo
         wait_for(lambda: scans[-1] == {"backup.json"})
         (tmp_path / "backup.json").unlink()
         wait_for(lambda: scans[-1] == set())
+    finally:
+        watcher.stop()
+
+
+def test_a_file_that_always_changes_does_not_bring_about_one_scan_after_another() -> None:
+    moments: list[float] = []
+    watcher = Watcher(lambda: moments.append(time.monotonic()), polled=60.0, settle=0.0, rest=0.4, use_hints=False)
+    watcher.start()
+    try:
+        wait_for(lambda: len(moments) == 1)
+        until = time.monotonic() + 1.5
+        while time.monotonic() < until:
+            watcher.noticed()
+            time.sleep(0.01)
+        assert 2 <= len(moments) <= 5
+        assert all(after - before >= 0.4 for before, after in pairwise(moments))
+        # What somebody asks for does not wait.
+        watcher.noticed()
+        seen, asked = len(moments), time.monotonic()
+        watcher.hint()
+        wait_for(lambda: len(moments) > seen)
+        assert moments[seen] - asked < 0.35
     finally:
         watcher.stop()
 

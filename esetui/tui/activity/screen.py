@@ -61,8 +61,10 @@ class ActivityScreen(WorkScreen):
         self.sessions.show(samples[-1] if samples else None)
         counts = activity.counts(self.key)
         foot = self.panel.span
-        if counts.committed:
-            done = f"{words.plural(counts.committed, 'transaction')}, {words.plural(counts.conflicts, 'conflict')}"
+        # As of the last sample: a frame that changes is drawn with all that is in it.
+        committed = samples[-1].committed if samples else counts.committed
+        if committed:
+            done = f"{words.plural(committed, 'transaction')}, {words.plural(counts.conflicts, 'conflict')}"
             foot = f"{done}   {foot}" if foot else done
         if samples and counts.error is not None and not activity.working(self.key):
             foot = f"writers ended: {counts.error.name}"
