@@ -22,7 +22,7 @@ import pytest
 from filelock import FileLock
 from hypothesis import HealthCheck, settings
 
-from engine.store.page_rules import demand
+from engine.pages.page_rules import demand
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 from engine.errors import Err, EseError
 from engine.format.page import FLUSH_TYPE_SHIFT, PageFlags
 from engine.pages.mutable import MutablePage
+from engine.pages.page_rules import assert_rules
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -153,6 +154,7 @@ class PageCache:
             del self.mismatches[pgno]
 
     def _write_page(self, page: MutablePage) -> None:
+        assert_rules(page)
         # Every write steps the page's write counter, as the engine does.
         step = (page.flags & PageFlags.FLUSH_TYPE) >> FLUSH_TYPE_SHIFT
         page.flags = int(page.flags & ~PageFlags.FLUSH_TYPE | (step % _FLUSH_TYPES + 1) << FLUSH_TYPE_SHIFT)

@@ -33,8 +33,8 @@ from engine.format.page import FLUSH_TYPE_SHIFT, PageFlags, page_offset
 from engine.format.versions import LOG_VERSION_NEW_PAGE
 from engine.page_reading import read_verified
 from engine.pages.mutable import MutablePage
+from engine.pages.page_rules import assert_rules
 from engine.pages.shadow import LIVE, RECOVERY, PageShadow, remove_shadow, state_of
-from engine.store.page_rules import assert_rules
 from engine.store.pool import DEFAULT_CACHE_BYTES, PagePool
 from engine.types import LGPOS_MIN
 

@@ -19,9 +19,9 @@ from engine.errors import Err, EseError
 from engine.format import lr
 from engine.format.page import Page, PageFlags
 from engine.pages.mutable import MutablePage
+from engine.pages.page_rules import broken_rule
 from engine.redo.apply import Applied, apply, apply_macro
 from engine.store import extents
-from engine.store.page_rules import broken_rule
 from engine.store.search import first_place
 from engine.store.space import system_root
 from engine.types import LgPos

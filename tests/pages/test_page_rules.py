@@ -10,7 +10,7 @@ from engine.errors import Err, EseError
 from engine.format.page import PageFlags
 from engine.info import database_info
 from engine.pages.mutable import MutablePage
-from engine.store.page_rules import assert_rules, broken_rule, demand
+from engine.pages.page_rules import assert_rules, broken_rule, demand
 
 if TYPE_CHECKING:
     from collections.abc import Callable
