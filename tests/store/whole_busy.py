@@ -20,6 +20,7 @@ SEEDS: Final = st.integers(0, 1 << 32)
 USUAL: Final = ("Main", "Plain", "Heap") * 6 + ("Other", "other", "Third")
 LOOK: Final = 6
 """Steps of a session between two looks at a table."""
+SEVERAL: Final = ((b"one",), (b"", b"t" * 1100), (b"u" * 3000, b"short", b"v" * 2000), (b"w" * 9000, b"x" * 1500))
 BEGINS: Final = (0.6, 0.08, 0.04, 0.02)
 """How often a session begins a level, by those it has."""
 
@@ -33,10 +34,11 @@ def values(chance: random.Random) -> dict[str, Any]:
         "Text": chance.choice((None, "t" * chance.randrange(120), "\xdf\u4e00")),
         "Many": chance.choice((None, (1,), (1, 2), (5, 5, 3))),
         "Long": None if chance.random() < 0.2 else chance.randbytes(size),
+        "Longs": chance.choice((None, *SEVERAL)),
         "Extra": chance.choice((None, -2, 5)),
         "Tag": chance.choice((None, -2, 5)),
     }
-    return {name: value for name, value in every.items() if name == "Long" or chance.random() < 0.6}
+    return {name: value for name, value in every.items() if name in ("Long", "Longs") or chance.random() < 0.6}
 
 
 DRAWS: Final[dict[str, Callable[[random.Random], Any]]] = {
@@ -69,6 +71,7 @@ DRAWS: Final[dict[str, Callable[[random.Random], Any]]] = {
     "after": lambda chance: chance.randrange(40),
     "policy": lambda chance: chance.choice(list(CrashPolicy)),
     "seed": lambda chance: chance.randrange(1 << 16),
+    "instance": lambda chance: chance.randrange(3),
     "inclusive": lambda chance: chance.random() < 0.5,
 }
 _ROW: Final = ("who", "name", "number")
@@ -80,6 +83,7 @@ THINGS: Final[dict[str, tuple[int, tuple[str, ...]]]] = {
     "delete": (10, (*_ROW, "count")),
     "escrow": (8, (*_ROW, "amount", "column")),
     "lock": (2, _ROW),
+    "write_over": (4, (*_ROW, "instance", "at", "data")),
     "change_long": (10, (*_ROW, "how", "at", "data", "times", "beyond")),
     "seek": (5, (*_ROW, "value", "match", "which")),
     "ranges": (3, ("who", "name", "lower", "size", "inclusive")),

@@ -265,7 +265,8 @@ class Model:
     def store_long(self, person: Person, table: TableState, value: Any) -> None:
         """Note that a long value goes outside its record: the first one makes the tree for them."""
         lock = self.locks[table.uid]
-        if not isinstance(value, bytes) or len(value) <= INTRINSIC_LIMIT or table.long or lock.long:
+        longest = max(map(len, long_values(value)), default=0)
+        if longest <= INTRINSIC_LIMIT or table.long or lock.long:
             return
         lock.long = True
         uid = table.uid
@@ -404,16 +405,18 @@ class Model:
         self.demand(person, node, Err.WriteConflict)
         self.change(person, Change(node))
 
-    def long_value(self, table: TableState, mark: bytes, column: str) -> bytes:
+    def long_value(self, table: TableState, mark: bytes, column: str, instance: int = 0) -> bytes:
         """Return a long value as a session sees it."""
         row = self.row(table, mark)
         self._check_columns(table, {column: None})
-        value: bytes | None = row[column]
-        if value is None:
+        values = long_values(row[column])
+        if instance >= len(values):
             raise Refused(Err.BadItagSequence)
-        return value
+        return values[instance]
 
-    def change_long(self, person: Person, table: TableState, mark: bytes, column: str, value: bytes | None) -> None:
+    def change_long(
+        self, person: Person, table: TableState, mark: bytes, column: str, value: bytes | tuple[bytes, ...] | None
+    ) -> None:
         """Change a long value in place; None for a piece that would lie behind its end."""
         row = self.row(table, mark)
         self.demand(person, ("row", table.uid, mark), Err.WriteConflict)
@@ -423,3 +426,10 @@ class Model:
         version = table.column("version")
         more = {} if version is None else {version: (row[version] or 0) + 1}
         self._put(person, table.uid, mark, row | {column: value} | more)
+
+
+def long_values(value: Any) -> tuple[bytes, ...]:
+    """Return the long values that a column holds."""
+    if isinstance(value, bytes):
+        return (value,)
+    return tuple(each for each in value if isinstance(each, bytes)) if isinstance(value, tuple) else ()

@@ -17,6 +17,7 @@ from tests.store.whole_state import TableState, find, part_of
 if TYPE_CHECKING:
     from engine.build import FormatLevel, Index
 
+WITHIN: Final = st.integers(0, 3000)
 SEEKS: Final = st.sampled_from(tuple(Seek))
 VALUES: Final = st.fixed_dictionaries(
     {},
@@ -28,6 +29,8 @@ VALUES: Final = st.fixed_dictionaries(
         "Long": st.none()
         | st.binary(max_size=40)
         | st.integers(1100, 9000).map(lambda size: b"x%d" % size * (size // 4)),
+        "Longs": st.none()
+        | st.lists(st.sampled_from((b"", b"l" * 20, b"m" * 1100, b"n" * 3000)), min_size=1, max_size=3).map(tuple),
         "Extra": st.none() | st.integers(-2, 2),
         "Tag": st.none() | st.integers(-2, 2),
     },
@@ -40,6 +43,12 @@ WRONG: Final = st.sampled_from(
         ({"Group": 1 << 20}, Err.InvalidParameter),
     )
 )
+
+
+def _within(size: int, at: int, data: bytes) -> tuple[int, bytes]:
+    """Return a place and a piece that end within a value."""
+    place = min(at, size)
+    return place, data[: size - place]
 
 
 class Rows(Base):
@@ -243,6 +252,33 @@ class Rows(Base):
             elif how == "resize":
                 new = old[:at].ljust(at, b"\0")
             self.model.change_long(person, table, mark, "Long", new)
+
+        self.both(who, engine, model)
+
+    @rule(
+        who=WHO,
+        name=NAMES,
+        number=NUMBERS,
+        instance=st.integers(0, 3),
+        at=st.integers(0, 3000),
+        data=st.binary(max_size=9),
+    )
+    def write_over(self, who: int, name: str, number: int, instance: int, at: int, data: bytes) -> None:
+        """Write over bytes of one of several long values."""
+        mark = self.mark(who, name, number)
+
+        def engine() -> None:
+            field = self.live(who, name).long_value(mark, "Longs", instance)
+            field.write(*_within(field.size, at, data))
+
+        def model(person: Person, _: Any) -> None:
+            table = self.model.table(person, name)
+            old = self.model.long_value(table, mark, "Longs", instance)
+            self.model.write(person, table)
+            values = list(table.rows[mark]["Longs"])
+            place, piece = _within(len(old), at, data)
+            values[instance] = old[:place] + piece + old[place + len(piece) :]
+            self.model.change_long(person, table, mark, "Longs", tuple(values))
 
         self.both(who, engine, model)
 
