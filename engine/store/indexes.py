@@ -65,30 +65,54 @@ class Indexes:
         self.needed: frozenset[int] = frozenset(place for each in self.all for place in each.maker.needed)
 
     def insert(self, raw: Sequence[Raw], bookmark: bytes) -> None:
-        """Insert the entries of a new row.  -1605 for a key that another row has, and as `KeyMaker.keys`."""
+        """Insert the entries of a new row.
+
+        -1605 for a key that another row has, -1414 for an entry that is there already, and as `KeyMaker.keys`.
+        """
         session = self._session
-        for _, tree, maker in self.all:
-            for key in maker.keys(raw):
-                nodes.insert(session, tree, key, bookmark)
+        try:
+            for _, tree, maker in self.all:
+                for key in maker.keys(raw):
+                    nodes.insert(session, tree, key, bookmark)
+        except EseError as error:
+            _tell_damage(error, maker.name, bookmark)
+            raise
 
     def delete(self, raw: Sequence[Raw], bookmark: bytes) -> None:
-        """Delete the entries of a row."""
+        """Delete the entries of a row; -1414 when one is missing."""
         session = self._session
-        for _, tree, maker in self.all:
-            for key in maker.keys(raw):
-                nodes.delete(session, tree, key, bookmark)
+        try:
+            for _, tree, maker in self.all:
+                for key in maker.keys(raw):
+                    nodes.delete(session, tree, key, bookmark)
+        except EseError as error:
+            _tell_damage(error, maker.name, bookmark)
+            raise
 
     def update(self, before: Sequence[Raw], after: Sequence[Raw], changed: Iterable[int], bookmark: bytes) -> None:
-        """Change the entries of a row of which the columns at some places have changed; errors as `insert`."""
+        """Change the entries of a row of which the columns at some places have changed; errors as for both."""
         session, places = self._session, frozenset(changed)
-        for _, tree, maker in self.all:
-            if not maker.needed & places:
-                continue
-            old, new = set(maker.keys(before)), set(maker.keys(after))
-            for key in sorted(old - new):
-                nodes.delete(session, tree, key, bookmark)
-            for key in sorted(new - old):
-                nodes.insert(session, tree, key, bookmark)
+        try:
+            for _, tree, maker in self.all:
+                if not maker.needed & places:
+                    continue
+                old, new = set(maker.keys(before)), set(maker.keys(after))
+                for key in sorted(old - new):
+                    nodes.delete(session, tree, key, bookmark)
+                for key in sorted(new - old):
+                    nodes.insert(session, tree, key, bookmark)
+        except EseError as error:
+            _tell_damage(error, maker.name, bookmark)
+            raise
+
+
+def _tell_damage(error: EseError, index: str, bookmark: bytes) -> None:
+    """Raise -1414 for an entry too few or too many: as the row is the transaction's own, that is damage."""
+    told: dict[int, str] = {Err.RecordDeleted: "is missing", Err.MultiValuedIndexViolation: "is there already"}
+    found = told.get(error.code)
+    if found is not None:
+        detail = f"index {index}: the entry of row {bookmark.hex()} {found}"
+        raise EseError.from_code(Err.SecondaryIndexCorrupted, detail, path=error.path) from error
 
 
 def raw_of(reader: RecordReader, columns: Sequence[ColumnDef], needed: Iterable[int]) -> list[Raw]:

@@ -13,6 +13,7 @@ from engine.build import Column, ColumnType, FormatLevel, Index
 from engine.errors import Err
 from engine.format.column import ASCII, Storage
 from engine.format.key import TextOrder
+from engine.store import nodes
 from tests.store.conftest import PATH
 from tests.store.desk import code_of, hosts
 
@@ -238,6 +239,28 @@ def test_rows_without_primary_index_keep_their_order(desk: Desk) -> None:
     assert table.insert(Text="next") > marks[-1]
     assert table.insert_many([{"Text": "a"}, ("b",)]) == 2
     assert [row["Text"] for row in table][-3:] == ["next", "a", "b"]
+    assert desk.settled() == []
+
+
+def test_an_index_that_does_not_agree_with_its_rows(desk: Desk) -> None:
+    session, database = desk.open()
+    table = hosts(database)
+    marks = [table.insert(Name=f"n{n}", Owner=f"o{n}", Ports=(n,)) for n in range(3)]
+    by_port = next(each for each in table.rows().indexes.all if each.definition.name == "byPort")
+    cursor = table.cursor("byPort")
+    with session.transaction():
+        nodes.delete(session.store, by_port.tree, cursor.make_key(0), marks[0])
+        nodes.insert(session.store, by_port.tree, cursor.make_key(7), marks[1])
+    assert code_of(lambda: table.delete(marks[0])) == Err.SecondaryIndexCorrupted
+    assert code_of(lambda: table.update(marks[0], Ports=None)) == Err.SecondaryIndexCorrupted
+    assert code_of(lambda: table.update(marks[1], Ports=(7,))) == Err.SecondaryIndexCorrupted
+    # What is not touched by it goes on.
+    table.update(marks[0], Name="other")
+    table.delete(marks[2])
+    assert [row["Name"] for row in table] == ["other", "n1"]
+    table.delete_index("byPort")
+    table.create_index(Index("byPort", ("Ports",)))
+    table.delete(marks[0])
     assert desk.settled() == []
 
 
