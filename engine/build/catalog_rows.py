@@ -5,7 +5,7 @@ Source: database reference 5.1-5.5.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from engine.format.catalog_row import (
     CONDITIONAL,
@@ -21,11 +21,10 @@ from engine.format.catalog_row import (
 )
 from engine.format.column import ColumnDef, ColumnFlags, Storage
 from engine.format.key import DEFAULT_KEY_MOST
+from engine.format.longvalue import LV_DENSITY
 
 if TYPE_CHECKING:
     from engine.build.schema import IndexDef
-
-_LV_DENSITY: Final = 100
 
 
 def table_row(objid: int, name: str, root: int, density: int, pages: int, flags: int = TableFlags.NONE) -> CatalogRow:
@@ -75,4 +74,4 @@ def index_row(objid_table: int, objid: int, index: IndexDef, root: int) -> Catal
 
 def long_value_row(objid_table: int, objid: int, root: int) -> CatalogRow:
     """Return the catalog row of a long-value tree."""
-    return CatalogRow(objid_table, CatalogType.LONG_VALUE, objid, root, _LV_DENSITY, 0, 1, "LV")
+    return CatalogRow(objid_table, CatalogType.LONG_VALUE, objid, root, LV_DENSITY, 0, 1, "LV")

@@ -20,13 +20,15 @@ from engine.build.allocation import FileSpace
 from engine.build.schema import DEFAULT_DENSITY, Column, Index
 from engine.build.sink import PageSink
 from engine.build.sorter import DEFAULT_MEMORY
-from engine.build.system import FIRST_USER_PAGE, OBJID_LAST_SYSTEM, SystemTables, write_system_root
+from engine.build.system import SystemTables, write_system_root
 from engine.build.table import BuildContext, TableBuilder, TableInfo
 from engine.errors import Err, EseError
 from engine.files.base import OpenMode
 from engine.format.dbheader import CREATE_UPDATE, NEWEST_UPDATE, DatabaseHeader, DbState
+from engine.format.levels import LID64_LEVEL, ROOT_COUNTER_LEVEL
 from engine.format.longvalue import LidSize
 from engine.format.page import HEADER_PAGES, WRITABLE_PAGE_SIZES
+from engine.format.system_trees import FIRST_USER_PAGE, LOCALES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -38,8 +40,6 @@ if TYPE_CHECKING:
     from engine.format.catalog_row import CatalogRow
     from engine.types import StrPath
 
-_AUTO_INCREMENT_LEVEL: Final = 30
-_LID64_LEVEL: Final = 70
 _SORT_VERSION: Final = 0xFFFFFFFFFFFFFFFF
 _FEWEST_PHYSICAL_PAGES: Final = 32
 _SYSTEM_TABLES: Final = frozenset(("MSYSOBJECTS", "MSYSOBJECTSSHADOW", "MSYSOBJIDS", "MSYSLOCALES"))
@@ -124,10 +124,10 @@ class DatabaseBuilder:
             page_size=self.page_size,
             sink=PageSink(self._file, self.page_size, threaded=self._threaded),
             space=FileSpace(FIRST_USER_PAGE),
-            lid_size=LidSize.LID64 if self.level.update_major >= _LID64_LEVEL else LidSize.LID32,
-            auto_increment_in_root=self.level.update_major >= _AUTO_INCREMENT_LEVEL,
+            lid_size=LidSize.LID64 if self.level.update_major >= LID64_LEVEL else LidSize.LID32,
+            auto_increment_in_root=self.level.update_major >= ROOT_COUNTER_LEVEL,
             sort_memory=self._sort_memory,
-            objid_last=OBJID_LAST_SYSTEM,
+            objid_last=LOCALES.objid,
         )
         return self
 

@@ -13,13 +13,12 @@ Source: database reference 4.6, 5.1, 5.2, 5.7, 5.9, 12.2.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from engine.build.allocation import PageSpace
 from engine.build.space_trees import write_tree_root
 from engine.build.system_rows import (
     CATALOG_DENSITY,
-    OBJID_LAST_SYSTEM,
     SmallTable,
     locales_rows,
     locales_table,
@@ -29,29 +28,14 @@ from engine.build.system_rows import (
 )
 from engine.build.tree import TreeBuilder, TreeKind
 from engine.errors import Err, EseError
-from engine.format.catalog_row import (
-    FDP_CATALOG,
-    FDP_NAME_INDEX,
-    FDP_ROOT_OBJECTS_INDEX,
-    FDP_SHADOW,
-    FDP_SYSTEM_ROOT,
-    OBJID_CATALOG,
-    OBJID_NAME_INDEX,
-    OBJID_ROOT_OBJECTS_INDEX,
-    OBJID_SHADOW,
-    OBJID_SYSTEM_ROOT,
-    CatalogRow,
-)
+from engine.format.system_trees import CATALOG, NAME_INDEX, ROOT_OBJECTS_INDEX, SHADOW, SYSTEM_ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from engine.build.rows import Row
     from engine.build.table import BuildContext
-
-__all__ = ["FIRST_USER_PAGE", "OBJID_LAST_SYSTEM", "SystemTables", "write_system_root"]
-
-FIRST_USER_PAGE: Final = 31
+    from engine.format.catalog_row import CatalogRow
 
 
 class SystemTables:
@@ -80,21 +64,21 @@ class SystemTables:
         for key, record in table.entries(rows, context.page_size):
             tree.add(key, record)
         tree.finish()
-        write_tree_root(context.sink, tree, FDP_SYSTEM_ROOT)
+        write_tree_root(context.sink, tree, SYSTEM_ROOT.root)
 
     def _write_catalog(self) -> None:
         context = self._context
         sink, page_size = context.sink, context.page_size
         space = PageSpace(context.space, step=16)
-        space.own(FDP_CATALOG, 9)
+        space.own(CATALOG.root, 9)
         space.own(13, 11, free=True)
-        space.pgno_oe = FDP_CATALOG + 1
-        tree = TreeBuilder(sink, space, FDP_CATALOG, OBJID_CATALOG, TreeKind.TABLE, density=CATALOG_DENSITY)
+        space.pgno_oe = CATALOG.root + 1
+        tree = TreeBuilder(sink, space, CATALOG.root, CATALOG.objid, TreeKind.TABLE, density=CATALOG_DENSITY)
         shadow_space = PageSpace(context.space, step=5)
-        shadow_space.own(FDP_SHADOW, 3)
-        shadow_space.own(FDP_SHADOW + 3, 2, free=True)
-        shadow_space.pgno_oe = FDP_SHADOW + 1
-        shadow = TreeBuilder(sink, shadow_space, FDP_SHADOW, OBJID_SHADOW, TreeKind.TABLE, density=CATALOG_DENSITY)
+        shadow_space.own(SHADOW.root, 3)
+        shadow_space.own(SHADOW.root + 3, 2, free=True)
+        shadow_space.pgno_oe = SHADOW.root + 1
+        shadow = TreeBuilder(sink, shadow_space, SHADOW.root, SHADOW.objid, TreeKind.TABLE, density=CATALOG_DENSITY)
         for row in self._catalog:
             record = row.pack(page_size)
             tree.add(row.key, record)
@@ -104,8 +88,8 @@ class SystemTables:
         by_name = sorted((row.name_key, row.key) for row in self._catalog)
         roots = sorted((row.root_key, row.key) for row in self._catalog if row.root_key)
         for objid, root, entries in (
-            (OBJID_NAME_INDEX, FDP_NAME_INDEX, by_name),
-            (OBJID_ROOT_OBJECTS_INDEX, FDP_ROOT_OBJECTS_INDEX, roots),
+            (NAME_INDEX.objid, NAME_INDEX.root, by_name),
+            (ROOT_OBJECTS_INDEX.objid, ROOT_OBJECTS_INDEX.root, roots),
         ):
             index_space = PageSpace(space)
             index_space.own(root, 3)
@@ -114,9 +98,9 @@ class SystemTables:
             for key, bookmark in entries:
                 index.add(key, bookmark)
             index.finish()
-            write_tree_root(sink, index, FDP_CATALOG)
-        write_tree_root(sink, tree, FDP_SYSTEM_ROOT)
-        write_tree_root(sink, shadow, FDP_SYSTEM_ROOT)
+            write_tree_root(sink, index, CATALOG.root)
+        write_tree_root(sink, tree, SYSTEM_ROOT.root)
+        write_tree_root(sink, shadow, SYSTEM_ROOT.root)
 
 
 def write_system_root(context: BuildContext, pages: int) -> None:
@@ -127,8 +111,8 @@ def write_system_root(context: BuildContext, pages: int) -> None:
         raise EseError.from_code(Err.InternalError, f"{space.next_page - 1} pages in a file of {pages}")
     if tail:
         space.extend(tail)
-    space.own(FDP_SYSTEM_ROOT, pages)
-    space.pgno_oe = FDP_SYSTEM_ROOT + 1
-    root = TreeBuilder(context.sink, space, FDP_SYSTEM_ROOT, OBJID_SYSTEM_ROOT, TreeKind.TABLE)
+    space.own(SYSTEM_ROOT.root, pages)
+    space.pgno_oe = SYSTEM_ROOT.root + 1
+    root = TreeBuilder(context.sink, space, SYSTEM_ROOT.root, SYSTEM_ROOT.objid, TreeKind.TABLE)
     root.finish()
     write_tree_root(context.sink, root, 0)

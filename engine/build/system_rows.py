@@ -19,20 +19,13 @@ from engine.build.rows import RowEncoder
 from engine.build.schema import Column, Index, IndexDef, define_columns, define_index
 from engine.errors import Err, EseError
 from engine.format.catalog_row import (
+    CATALOG_CODE_PAGE,
     CATALOG_COLUMNS,
-    FDP_CATALOG,
-    FDP_NAME_INDEX,
-    FDP_ROOT_OBJECTS_INDEX,
-    FDP_SHADOW,
     KEY_SEGMENTS,
     LAST_SET_TIME,
     LCMAP_FLAGS,
     LOCALE,
     LOCALE_NAME,
-    OBJID_CATALOG,
-    OBJID_NAME_INDEX,
-    OBJID_ROOT_OBJECTS_INDEX,
-    OBJID_SHADOW,
     CatalogRow,
     CatalogType,
     IndexFlags,
@@ -43,33 +36,24 @@ from engine.format.catalog_row import (
 )
 from engine.format.column import ColumnType, Storage
 from engine.format.key import DEFAULT_KEY_MOST
+from engine.format.levels import KEY_VALUE_STORE_2_LEVEL, LAST_SET_TIME_LEVEL
 from engine.format.record import record_limit
+from engine.format.system_trees import CATALOG, LOCALES, NAME_INDEX, OBJIDS, ROOT_OBJECTS_INDEX, SHADOW
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from engine.build.rows import Row
 
-OBJID_OBJIDS: Final = 6
-OBJID_LOCALES: Final = 7
-OBJID_LAST_SYSTEM: Final = OBJID_LOCALES
-FDP_OBJIDS: Final = 29
-FDP_LOCALES: Final = 30
-
 CATALOG_DENSITY: Final = 80
-CATALOG_PAGES: Final = 20
-SHADOW_PAGES: Final = 5
 
 _COLUMN_ORDER: Final = (
     *(1, 2, 3, 128, 4, 5, 6, 7, 129, 8, 130, 9, 131, 132, 133, 134, 10, 11, 135, 136, 137),
     *(256, 257, 258, 259, 260, 261, 12, 13),
 )  # fmt: skip
 """Columns of the catalog, by number, in the order in which the engine declares and enters them."""
-_CATALOG_CODE_PAGE: Final = 1252
 _ALL_SELF_OFFSETS: Final = 4
 """RecordOffset of every fixed column that the catalog lists for itself."""
-_KEY_VALUE_STORE_V2: Final = 250
-_LAST_SET_TIME_LEVEL: Final = 230
 
 _OBJIDS_COLUMNS: Final = (
     Column("objid", ColumnType.LONG, storage=Storage.TAGGED),
@@ -94,14 +78,14 @@ def own_rows(update_major: int) -> Iterator[CatalogRow]:
     """Yield the rows by which the catalog describes itself and its shadow, in the order the engine enters them."""
     flags = TableFlags.SYSTEM | TableFlags.FIXED_DDL
     tables = (
-        (OBJID_CATALOG, "MSysObjects", FDP_CATALOG, CATALOG_PAGES),
-        (OBJID_SHADOW, "MSysObjectsShadow", FDP_SHADOW, SHADOW_PAGES),
+        (CATALOG.objid, "MSysObjects", CATALOG.root, CATALOG.pages),
+        (SHADOW.objid, "MSysObjectsShadow", SHADOW.root, SHADOW.pages),
     )
     columns = sorted(CATALOG_COLUMNS, key=lambda column: _COLUMN_ORDER.index(column.id))
     for objid, name, root, pages in tables:
         yield table_row(objid, name, root, CATALOG_DENSITY, pages, flags)
         for column in columns:
-            if column.id == LAST_SET_TIME and update_major < _LAST_SET_TIME_LEVEL:
+            if column.id == LAST_SET_TIME and update_major < LAST_SET_TIME_LEVEL:
                 continue
             yield CatalogRow(
                 objid,
@@ -110,15 +94,15 @@ def own_rows(update_major: int) -> Iterator[CatalogRow]:
                 column.type,
                 column.size,
                 column.flags,
-                _CATALOG_CODE_PAGE,
+                CATALOG_CODE_PAGE,
                 column.name,
                 record_offset=_ALL_SELF_OFFSETS if column.storage is Storage.FIXED else None,
             )
     key = [1, 2, 3]
     for objid, _, root, _ in tables:
         yield _catalog_index(objid, objid, "Id", root, key, primary=True)
-    yield _catalog_index(OBJID_CATALOG, OBJID_NAME_INDEX, "Name", FDP_NAME_INDEX, [1, 2, 128])
-    yield _catalog_index(OBJID_CATALOG, OBJID_ROOT_OBJECTS_INDEX, "RootObjects", FDP_ROOT_OBJECTS_INDEX, [8, 128])
+    yield _catalog_index(CATALOG.objid, NAME_INDEX.objid, "Name", NAME_INDEX.root, [1, 2, 128])
+    yield _catalog_index(CATALOG.objid, ROOT_OBJECTS_INDEX.objid, "RootObjects", ROOT_OBJECTS_INDEX.root, [8, 128])
 
 
 def _catalog_index(
@@ -193,7 +177,7 @@ def objids_table(page_size: int) -> SmallTable:
     """Return MSysObjids."""
     flags = TableFlags.SYSTEM | TableFlags.FIXED_DDL | TableFlags.DYNAMIC_SYSTEM
     index = Index("primary", ("objid",), density=_OBJIDS_DENSITY)
-    return SmallTable.define(OBJID_OBJIDS, "MSysObjids", FDP_OBJIDS, flags, index, _OBJIDS_COLUMNS, page_size)
+    return SmallTable.define(OBJIDS.objid, "MSysObjids", OBJIDS.root, flags, index, _OBJIDS_COLUMNS, page_size)
 
 
 def locales_table(page_size: int, update_major: int) -> SmallTable:
@@ -203,9 +187,9 @@ def locales_table(page_size: int, update_major: int) -> SmallTable:
     columns = [
         column
         for column in _LOCALES_COLUMNS
-        if update_major >= _KEY_VALUE_STORE_V2 or column.name not in _LOCALES_V2_ONLY
+        if update_major >= KEY_VALUE_STORE_2_LEVEL or column.name not in _LOCALES_V2_ONLY
     ]
-    return SmallTable.define(OBJID_LOCALES, "MSysLocales", FDP_LOCALES, flags, index, columns, page_size)
+    return SmallTable.define(LOCALES.objid, "MSysLocales", LOCALES.root, flags, index, columns, page_size)
 
 
 def objids_rows(catalog: Iterable[CatalogRow]) -> list[Row]:
@@ -222,7 +206,7 @@ def objids_rows(catalog: Iterable[CatalogRow]) -> list[Row]:
 
 def locales_rows(update_major: int) -> list[Row]:
     """Return the rows of MSysLocales: the versions of the schema."""
-    internal_update = 2 if update_major >= _KEY_VALUE_STORE_V2 else 0
+    internal_update = 2 if update_major >= KEY_VALUE_STORE_2_LEVEL else 0
     values = {
         r".Schema\External\Major": (_SCHEMA_VERSION, 1),
         r".Schema\External\Minor": (_SCHEMA_VERSION, 0),

@@ -38,7 +38,8 @@ from engine.format.catalog_row import (
     IndexFlags,
 )
 from engine.format.key import DEFAULT_KEY_MOST
-from engine.format.record import record_limit
+from engine.format.record import DBK_SIZE, record_limit
+from engine.format.system_trees import SYSTEM_ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -49,11 +50,8 @@ if TYPE_CHECKING:
     from engine.files.base import FileSystem
     from engine.format.longvalue import LidSize
 
-FDP_PARENT_OF_TABLES: Final = 1
 _DBK = struct.Struct(">I")
-_DBK_SIZE: Final = 4
 _STEP: Final = 16
-_LV_DENSITY: Final = 100
 
 
 @dataclass(slots=True)
@@ -135,7 +133,7 @@ class TableBuilder:
             self._space.take_space_trees()
         self._tree = TreeBuilder(context.sink, self._space, root, self._objid, TreeKind.TABLE, density=self._density)
         self._long_values: LongValueWriter | None = None
-        key_most = _DBK_SIZE if primary is None else primary.key_most or DEFAULT_KEY_MOST
+        key_most = DBK_SIZE if primary is None else primary.key_most or DEFAULT_KEY_MOST
         self._rows = RowEncoder(
             self.columns,
             [column.default for column in columns],
@@ -221,7 +219,7 @@ class TableBuilder:
         ]
         self._space.release_tail()
         high_water = self._rows.high_water if context.auto_increment_in_root else None
-        write_tree_root(context.sink, self._tree, FDP_PARENT_OF_TABLES, auto_increment=high_water)
+        write_tree_root(context.sink, self._tree, SYSTEM_ROOT.root, auto_increment=high_water)
         lv_info = None if long_values is None else _info(long_values.tree, long_values.count)
         catalog = tuple(self._catalog(indexes, lv_info))
         by_name = {each.index.name: info for each, info in zip(self._secondary, indexes, strict=True)}

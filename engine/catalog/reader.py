@@ -21,12 +21,8 @@ from engine.findings import Findings, UnitKind, finding_of
 from engine.format.catalog_row import (
     CATALOG_COLUMNS,
     CONDITIONAL,
-    FDP_CATALOG,
-    FDP_SHADOW,
     KEY_SEGMENTS,
     LOCALE,
-    OBJID_CATALOG,
-    OBJID_SHADOW,
     SEPARATE_LV,
     VAR_SEG_MAC,
     CatalogRow,
@@ -46,6 +42,7 @@ from engine.format.column import (
     Storage,
 )
 from engine.format.longvalue import chunk_size
+from engine.format.system_trees import CATALOG, SHADOW
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -103,9 +100,9 @@ class _RowReader:
     def read(self) -> list[CatalogRow]:
         """Return the rows of the catalog, completed from its shadow where it is damaged."""
         before = self._findings.count
-        rows = {row.key: row for row in self._rows(FDP_CATALOG, OBJID_CATALOG, "MSysObjects")}
+        rows = {row.key: row for row in self._rows(CATALOG.root, CATALOG.objid, "MSysObjects")}
         if self._findings.count > before or not rows:
-            for row in self._rows(FDP_SHADOW, OBJID_SHADOW, "MSysObjectsShadow"):
+            for row in self._rows(SHADOW.root, SHADOW.objid, "MSysObjectsShadow"):
                 rows.setdefault(row.key, row)
         return [rows[key] for key in sorted(rows)]
 
@@ -181,7 +178,7 @@ class _Reader:
                 self._bad(f"{row.name} is derived from {template}, which does not exist", row.name)
             else:
                 inherited = [_inherited(column) for column in self._columns(row.name, above.columns)]
-        if row.objid_table in (OBJID_CATALOG, OBJID_SHADOW):
+        if row.objid_table in (CATALOG.objid, SHADOW.objid):
             columns = _own_columns(rows.columns)
         else:
             columns = self._placed(row.name, inherited + self._columns(row.name, rows.columns))
@@ -283,7 +280,7 @@ class _Reader:
     def _report(self, error: EseError, table: str, tree: str = "") -> None:
         if self._strict:
             raise error
-        finding = finding_of(error, UnitKind.TREE, FDP_CATALOG, path=self._pages.path, table=table, tree=tree)
+        finding = finding_of(error, UnitKind.TREE, CATALOG.root, path=self._pages.path, table=table, tree=tree)
         self._findings.add(finding)
 
 

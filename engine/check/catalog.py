@@ -16,10 +16,11 @@ from engine.check.digest import Digest, Suspects
 from engine.check.findings import CheckKind
 from engine.check.tree import shown
 from engine.errors import EseError
-from engine.format.catalog_row import FDP_CATALOG, FDP_SHADOW, OBJID_CATALOG, OBJID_SHADOW, CatalogRow, CatalogType
+from engine.format.catalog_row import CatalogRow, CatalogType
 from engine.format.column import FIRST_FIXED_OFFSET, Storage
 from engine.format.node import nodes
 from engine.format.record import RecordLayout
+from engine.format.system_trees import CATALOG, SHADOW
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -38,21 +39,21 @@ def compare_shadow(check: Check, catalog: TreeSpec, shadow: TreeSpec) -> None:
         check.info(CheckKind.NOT_COMPARED, "with its shadow: one of the trees is damaged", catalog)
         return
     digest = Digest()
-    for key, data, _, _ in _entries(check, FDP_CATALOG, OBJID_CATALOG):
+    for key, data, _, _ in _entries(check, CATALOG.root, CATALOG.objid):
         digest.add(key, data)
-    for key, data, _, _ in _entries(check, FDP_SHADOW, OBJID_SHADOW):
+    for key, data, _, _ in _entries(check, SHADOW.root, SHADOW.objid):
         digest.take(key, data)
     if digest.equal:
         return
     if not digest.taken:
-        check.error(CheckKind.SHADOW, "the shadow is empty", shadow, page=FDP_SHADOW)
+        check.error(CheckKind.SHADOW, "the shadow is empty", shadow, page=SHADOW.root)
     else:
         _differences(check, catalog, shadow, digest.suspects())
 
 
 def _differences(check: Check, catalog: TreeSpec, shadow: TreeSpec, suspects: Suspects) -> None:
-    ours = _kept(check, FDP_CATALOG, OBJID_CATALOG, suspects)
-    theirs = _kept(check, FDP_SHADOW, OBJID_SHADOW, suspects)
+    ours = _kept(check, CATALOG.root, CATALOG.objid, suspects)
+    theirs = _kept(check, SHADOW.root, SHADOW.objid, suspects)
     for key, (data, page, line) in ours.items():
         other = theirs.get(key)
         if other is None:
@@ -150,7 +151,7 @@ def fixed_columns(check: Check, table: TableDef, spec: TreeSpec) -> None:
     for _, _, offset, size, name in sorted(found):
         if offset != expected:
             detail = f"column {name} lies at byte {offset} of a record, the one before ends at {expected}"
-            check.warn(CheckKind.CATALOG, detail, spec, page=FDP_CATALOG)
+            check.warn(CheckKind.CATALOG, detail, spec, page=CATALOG.root)
         expected = offset + size
 
 

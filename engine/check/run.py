@@ -27,8 +27,8 @@ from engine.event_table import Severity
 from engine.files.readonly import ReadOnlyFileSystem
 from engine.files.real import RealFileSystem
 from engine.findings import Findings
-from engine.format.catalog_row import FDP_SYSTEM_ROOT, OBJID_CATALOG, OBJID_SHADOW, OBJID_SYSTEM_ROOT
 from engine.format.dbheader import DbState, HeaderSource
+from engine.format.system_trees import CATALOG, SHADOW, SYSTEM_ROOT
 from engine.info import read_database_file
 from engine.monitor import Cell, Phase
 from engine.pages.source import FilePages
@@ -148,7 +148,7 @@ class _Run:
         self._check = found
         self._objects = objects
         self._header = header
-        self._root: TreeSpec = found.spec("", "", FDP_SYSTEM_ROOT, OBJID_SYSTEM_ROOT)
+        self._root: TreeSpec = found.spec("", "", SYSTEM_ROOT.root, SYSTEM_ROOT.objid)
 
     def run(self) -> Iterator[CheckFinding]:
         check, root = self._check, self._root
@@ -199,7 +199,7 @@ class _Run:
                 check.error(CheckKind.CATALOG, detail, page=finding.number)
             self._root.broken = True
         by_objid = {table.objid: table for table in tables.values()}
-        for objid, name in ((OBJID_CATALOG, "the catalog"), (OBJID_SHADOW, "its shadow")):
+        for objid, name in ((CATALOG.objid, "the catalog"), (SHADOW.objid, "its shadow")):
             if objid not in by_objid:
                 self._root.broken = True
                 check.error(CheckKind.CATALOG, f"{name} does not list itself")
@@ -208,8 +208,8 @@ class _Run:
     def _catalog(self, tables: dict[str, TableDef], checks: dict[str, TableCheck]) -> None:
         check = self._check
         by_objid = {table.objid: checks[name].spec for name, table in tables.items()}
-        if OBJID_CATALOG in by_objid and OBJID_SHADOW in by_objid:
-            compare_shadow(check, by_objid[OBJID_CATALOG], by_objid[OBJID_SHADOW])
+        if CATALOG.objid in by_objid and SHADOW.objid in by_objid:
+            compare_shadow(check, by_objid[CATALOG.objid], by_objid[SHADOW.objid])
         for name, table in tables.items():
             fixed_columns(check, table, checks[name].spec)
         if OBJECT_IDS_TABLE in tables:

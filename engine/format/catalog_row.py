@@ -30,23 +30,13 @@ from enum import IntEnum, IntFlag
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from engine.errors import Err, EseError
-from engine.format.column import FIRST_TAGGED, ColumnDef, ColumnFlags, ColumnType
+from engine.format.column import ASCII, FIRST_TAGGED, ColumnDef, ColumnFlags, ColumnType
 from engine.format.key import DEFAULT_KEY_MOST, Segment, make_key
 from engine.format.record import LONG, Instance, Record, RecordLayout, Tagged
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-OBJID_SYSTEM_ROOT: Final = 1
-OBJID_CATALOG: Final = 2
-OBJID_SHADOW: Final = 3
-OBJID_NAME_INDEX: Final = 4
-OBJID_ROOT_OBJECTS_INDEX: Final = 5
-FDP_SYSTEM_ROOT: Final = 1
-FDP_CATALOG: Final = 4
-FDP_NAME_INDEX: Final = 7
-FDP_ROOT_OBJECTS_INDEX: Final = 10
-FDP_SHADOW: Final = 24
 
 LCMAP_FLAGS: Final = 0x30401
 """Sort-key flags that every index row of the engine carries: ignore case, kana type and width."""
@@ -169,7 +159,7 @@ _TAGGED: Final = (
     "SpaceDeferredLVHints",
     "LocaleName",
 )
-_CATALOG_CODE_PAGE: Final = 1252
+CATALOG_CODE_PAGE: Final = ASCII
 _NOT_NULL_IDS: Final = frozenset((1, 2, 3, 4, 5, 6, 7, 128))
 
 LAST_SET_TIME: Final = 13
@@ -186,13 +176,13 @@ def _columns() -> tuple[ColumnDef, ...]:
     columns, offset = [], 4
     for number, (name, kind, size) in enumerate(_FIXED, 1):
         flags = ColumnFlags.NOT_NULL if number in _NOT_NULL_IDS else ColumnFlags.NONE
-        columns.append(ColumnDef(number, name, kind, size, _CATALOG_CODE_PAGE, flags, offset))
+        columns.append(ColumnDef(number, name, kind, size, CATALOG_CODE_PAGE, flags, offset))
         offset += size
     for number, (name, kind) in enumerate(_VARIABLE, 128):
         flags = ColumnFlags.NOT_NULL if number in _NOT_NULL_IDS else ColumnFlags.NONE
-        columns.append(ColumnDef(number, name, kind, 255, _CATALOG_CODE_PAGE, flags))
+        columns.append(ColumnDef(number, name, kind, 255, CATALOG_CODE_PAGE, flags))
     columns += [
-        ColumnDef(number, name, ColumnType.LONG_BINARY, 0, _CATALOG_CODE_PAGE)
+        ColumnDef(number, name, ColumnType.LONG_BINARY, 0, CATALOG_CODE_PAGE)
         for number, name in enumerate(_TAGGED, 256)
     ]
     return tuple(columns)

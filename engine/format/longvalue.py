@@ -33,6 +33,8 @@ _LARGE_CHUNKS: Final = {16384: 4050, 32768: 8150}
 
 MOST_BYTES: Final = 0x7FFFFFFF
 """Longest long value."""
+LV_DENSITY: Final = 100
+"""Percentage to which the pages of a tree of long values are filled."""
 
 
 class LidSize(IntEnum):

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 NO_VARIABLE: Final = 127
 FILLER: Final = b"\x2a"
+DBK_SIZE: Final = 4
+"""Bytes of the key of a row in a table without primary index: its number."""
 INTRINSIC_LIMIT: Final = 1023
 """Longest long value that is kept in the record unless the table says otherwise."""
 

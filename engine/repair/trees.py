@@ -10,9 +10,9 @@ from engine.catalog import read_catalog
 from engine.check import check
 from engine.errors import Err, EseError
 from engine.findings import Findings
-from engine.format.catalog_row import OBJID_SYSTEM_ROOT
 from engine.format.page import Page, PageFlags, header_size
 from engine.format.record import RecordLayout
+from engine.format.system_trees import SYSTEM_ROOT
 from engine.repair.page import PageState, alike
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def _holds_records(page: PlannedPage) -> bool:
 
 def _trees(tables: Iterable[TableDef]) -> dict[int, tuple[str, str]]:
     """Return (table, index or "LV") by object id; the system root is of no table."""
-    found: dict[int, tuple[str, str]] = {OBJID_SYSTEM_ROOT: ("", "")}
+    found: dict[int, tuple[str, str]] = {SYSTEM_ROOT.objid: ("", "")}
     for table in tables:
         found[table.objid] = table.name, ""
         found |= {index.objid: (table.name, index.name) for index in table.indexes if not index.primary}

@@ -19,6 +19,7 @@ from engine.catalog.reader import TEMPLATE_NAME
 from engine.errors import Err, EseError
 from engine.format.catalog_row import CatalogRow, CatalogType, TableFlags, catalog_key
 from engine.format.key import DATA_PREFIX
+from engine.format.levels import LAST_SET_TIME_LEVEL
 from engine.format.record import Instance, Record, RecordLayout, Tagged
 from engine.format.value import FILETIME_EPOCH
 from engine.store import nodes
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from engine.store.transactions import StoreSession
 
 OBJIDS_NAME: Final = "MSysObjids"
-LAST_SET_TIME_LEVEL: Final = 230
 _FILETIME = struct.Struct("<Q")
 _TICKS_A_MICROSECOND: Final = 10
 _OBJID_COLUMNS: Final = ((256, 4), (257, 4), (258, 2))

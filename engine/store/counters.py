@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from engine.errors import Err, EseError
 from engine.format.column import ColumnType
+from engine.format.levels import ROOT_COUNTER_LEVEL
 from engine.store import trees
 from engine.store.extents import root_header
 from engine.store.search import last_leaf
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     from engine.store.shared import Shared
     from engine.store.transactions import StoreSession
 
-ROOT_COUNTER_LEVEL: Final = 30
-"""Format level from which the root's header has the counter."""
 LARGEST_BATCH: Final = 1000
 _DBK = struct.Struct(">I")
 _LAST, _RESERVED, _BATCH, _RECORD = "last", "reserved", "batch", "record"

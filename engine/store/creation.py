@@ -19,8 +19,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from engine.build.system_rows import (
-    CATALOG_PAGES,
-    SHADOW_PAGES,
     SmallTable,
     locales_rows,
     locales_table,
@@ -30,25 +28,14 @@ from engine.build.system_rows import (
 )
 from engine.errors import Err, EseError
 from engine.format import lr
-from engine.format.catalog_row import (
-    FDP_CATALOG,
-    FDP_NAME_INDEX,
-    FDP_ROOT_OBJECTS_INDEX,
-    FDP_SHADOW,
-    FDP_SYSTEM_ROOT,
-    OBJID_CATALOG,
-    OBJID_NAME_INDEX,
-    OBJID_ROOT_OBJECTS_INDEX,
-    OBJID_SHADOW,
-    OBJID_SYSTEM_ROOT,
-)
-from engine.format.page import PageFlags
+from engine.format.system_trees import CATALOG, NAME_INDEX, ROOT_OBJECTS_INDEX, SHADOW
 from engine.store import create, nodes, space
-from engine.store.doing import TreeRef
+from engine.store.system_trees import SystemTrees
 
 if TYPE_CHECKING:
     from engine.build.rows import Row
     from engine.format.catalog_row import CatalogRow
+    from engine.store.doing import TreeRef
     from engine.store.pages import StorePages
     from engine.store.transactions import StoreSession
 
@@ -60,19 +47,6 @@ FIRST_DBTIME: Final = 64
 
 _TREE_DBTIMES: Final = 9
 """Numbers that the engine takes for a tree of multiple extents; the record has the last."""
-_INDEX_PAGES: Final = 3
-_INDEX: Final = int(PageFlags.INDEX)
-
-
-class SystemTrees:
-    """The trees of the catalog of one database."""
-
-    def __init__(self, pages: StorePages) -> None:
-        self.root = TreeRef(pages, FDP_SYSTEM_ROOT, OBJID_SYSTEM_ROOT)
-        self.catalog = TreeRef(pages, FDP_CATALOG, OBJID_CATALOG, parent=self.root)
-        self.shadow = TreeRef(pages, FDP_SHADOW, OBJID_SHADOW, parent=self.root)
-        self.names = TreeRef(pages, FDP_NAME_INDEX, OBJID_NAME_INDEX, kind=_INDEX, parent=self.catalog)
-        self.roots = TreeRef(pages, FDP_ROOT_OBJECTS_INDEX, OBJID_ROOT_OBJECTS_INDEX, kind=_INDEX, parent=self.catalog)
 
 
 def create_system(session: StoreSession, pages: StorePages, update_major: int) -> None:
@@ -88,10 +62,10 @@ def create_system(session: StoreSession, pages: StorePages, update_major: int) -
     session.begin()
     with latch:
         for tree, count in (
-            (trees.catalog, CATALOG_PAGES),
-            (trees.shadow, SHADOW_PAGES),
-            (trees.names, _INDEX_PAGES),
-            (trees.roots, _INDEX_PAGES),
+            (trees.catalog, CATALOG.pages),
+            (trees.shadow, SHADOW.pages),
+            (trees.by_name, NAME_INDEX.pages),
+            (trees.roots, ROOT_OBJECTS_INDEX.pages),
         ):
             _carve(session, tree, count)
     for row in own_rows(update_major):
@@ -155,7 +129,7 @@ def _enter(session: StoreSession, trees: SystemTrees, row: CatalogRow) -> None:
     nodes.insert(session, trees.catalog, row.key, record)
     if row.root_key:
         nodes.insert(session, trees.roots, row.root_key, row.key)
-    nodes.insert(session, trees.names, row.name_key, row.key)
+    nodes.insert(session, trees.by_name, row.name_key, row.key)
     session.commit()
     session.begin(inner=True)
     nodes.insert(session, trees.shadow, row.key, record)

@@ -12,7 +12,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.format.catalog_row import TableFlags
-from engine.store.definitions import DEFAULT_DENSITY, Definitions
+from engine.store.definitions import Definitions
+from engine.store.doing import DEFAULT_DENSITY
 from engine.store.table import Table
 from engine.store.work import Work
 

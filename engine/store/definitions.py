@@ -26,13 +26,13 @@ from engine.errors import Err, EseError
 from engine.format.catalog_row import SYSTEM_NAMES, CatalogType, TableFlags
 from engine.format.column import ASCII, UNICODE, ColumnFlags, ColumnType, Storage
 from engine.format.key import DEFAULT_KEY_MOST
+from engine.format.levels import WIDE_ESCROW_LEVEL
 from engine.format.page import PageFlags
-from engine.format.record import record_limit
+from engine.format.record import DBK_SIZE, record_limit
 from engine.store.catalog import Catalog
 from engine.store.catch_up import catch_up
 from engine.store.counters import AutoIncrement
 from engine.store.indexes import fill, index_tree
-from engine.store.records import DBK_SIZE
 from engine.store.rows import Rows
 from engine.store.scan import Scan
 
@@ -47,9 +47,6 @@ if TYPE_CHECKING:
     from engine.store.shared import Shared
     from engine.store.transactions import StoreSession
 
-DEFAULT_DENSITY: Final = 80
-WIDE_ESCROW_LEVEL: Final = 60
-"""Format level from which an escrow column may have 8 bytes: older engines do not know its log records."""
 _NO_TYPE: Final = 0
 _SET_BY_ENGINE: Final = ColumnFlags.AUTO_INCREMENT | ColumnFlags.VERSION | ColumnFlags.ESCROW_UPDATE
 _MOST_INDEXES: Final = 64

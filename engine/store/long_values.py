@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING, Final
 from engine.build.catalog_rows import long_value_row
 from engine.errors import Err, EseError
 from engine.format.catalog_row import CatalogType
+from engine.format.levels import LID64_LEVEL
 from engine.format.longvalue import (
+    LV_DENSITY,
     MOST_BYTES,
     LidSize,
     LongValueKey,
@@ -44,10 +46,8 @@ if TYPE_CHECKING:
     from engine.store.shared import Shared
     from engine.store.transactions import StoreSession
 
-LID64_LEVEL: Final = 70
 _REFERENCES = struct.Struct("<I")
 _MOST_LID32: Final = 0x7FFFFFFF
-_LV_DENSITY: Final = 100
 _COUNTER: Final = "lid"
 _TREE: Final = "lv-root"
 _TREE_OBJID: Final = "lv-objid"
@@ -82,7 +82,7 @@ class StoredValues(LongValues):
 
     def _tree_at(self, root: int, objid: int) -> TreeRef:
         kind = int(PageFlags.LONG_VALUE)
-        return self._shared.tree(root, objid, parent=self._parent, kind=kind, density=_LV_DENSITY)
+        return self._shared.tree(root, objid, parent=self._parent, kind=kind, density=LV_DENSITY)
 
     def _get(self, key: bytes) -> bytes | None:
         tree = self.tree
@@ -174,7 +174,7 @@ class StoredValues(LongValues):
 
     def _add_tree(self, session: StoreSession) -> TreeRef:
         catalog, objid = Catalog(self._shared, session), self._definition.objid
-        tree = catalog.make_tree(self._parent, kind=int(PageFlags.LONG_VALUE), density=_LV_DENSITY)
+        tree = catalog.make_tree(self._parent, kind=int(PageFlags.LONG_VALUE), density=LV_DENSITY)
         session.hook(Hook(0, self._forget_tree))
         catalog.add(long_value_row(objid, tree.objid, tree.root))
         catalog.add_object(tree.objid, objid, CatalogType.LONG_VALUE)

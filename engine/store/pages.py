@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from engine.errors import Err, EseError
 from engine.format import lr
+from engine.format.levels import NEW_PAGE_LEVEL
 from engine.format.page import FLUSH_TYPE_SHIFT, PageFlags, page_offset
 from engine.format.versions import LOG_VERSION_NEW_PAGE
 from engine.page_reading import read_verified
@@ -51,7 +52,6 @@ GROW_AHEAD: Final = 16
 """Pages by which the file is longer than what is owned after it grew."""
 
 _FLUSH_TYPES: Final = 3
-_ANNOUNCED_LEVEL: Final = 90
 _LONGEST_WRITE: Final = 1024 * 1024
 """Bytes that go to the file in one piece."""
 
@@ -147,7 +147,7 @@ class StorePages:
     def raise_format(self) -> None:
         """Follow the format level of the database's header, within what the log stream can carry."""
         with_log = self.journal.writer.header.version >= LOG_VERSION_NEW_PAGE
-        self.announces = with_log and self.database.header.update_major >= _ANNOUNCED_LEVEL
+        self.announces = with_log and self.database.header.update_major >= NEW_PAGE_LEVEL
 
     def keep_for(self, header: DatabaseHeader) -> None:
         """Keep images of pages for a database with this header, which is about to be written."""

@@ -29,6 +29,7 @@ from engine.format.longvalue import unpack_reference
 from engine.format.page import is_large
 from engine.format.record import (
     COMPRESSED,
+    DBK_SIZE,
     INTRINSIC_LIMIT,
     LONG,
     RECORD_HEAD,
@@ -47,8 +48,6 @@ if TYPE_CHECKING:
     from engine.format.record import Record
     from engine.format.value import Value
 
-DBK_SIZE: Final = 4
-"""Bytes of the key of a table without primary index."""
 _VERSION = struct.Struct("<i")
 _NOT_FIXED: Final = (LAST_FIXED + 1, 0, 0)
 _WORD: Final = 0xFFFFFFFF

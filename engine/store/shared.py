@@ -12,21 +12,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from engine.format.catalog_row import (
-    FDP_CATALOG,
-    FDP_NAME_INDEX,
-    FDP_ROOT_OBJECTS_INDEX,
-    FDP_SHADOW,
-    FDP_SYSTEM_ROOT,
-    OBJID_CATALOG,
-    OBJID_NAME_INDEX,
-    OBJID_ROOT_OBJECTS_INDEX,
-    OBJID_SHADOW,
-    OBJID_SYSTEM_ROOT,
-)
-from engine.format.page import PageFlags
 from engine.store.admission import Admission
 from engine.store.doing import TreeRef
+from engine.store.system_trees import SystemTrees
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,12 +46,9 @@ class Shared(Admission):
         self.numbers: dict[tuple[int, str], int] = {}
         """Last number given out, by object and kind."""
         self._trees: dict[int, TreeRef] = {}
-        self.root = TreeRef(pages, FDP_SYSTEM_ROOT, OBJID_SYSTEM_ROOT)
-        self.catalog = TreeRef(pages, FDP_CATALOG, OBJID_CATALOG, parent=self.root)
-        self.shadow = TreeRef(pages, FDP_SHADOW, OBJID_SHADOW, parent=self.root)
-        kind = int(PageFlags.INDEX)
-        self.by_name = TreeRef(pages, FDP_NAME_INDEX, OBJID_NAME_INDEX, kind=kind, parent=self.catalog)
-        self.roots = TreeRef(pages, FDP_ROOT_OBJECTS_INDEX, OBJID_ROOT_OBJECTS_INDEX, kind=kind, parent=self.catalog)
+        fixed = SystemTrees(pages)
+        self.root, self.catalog, self.shadow = fixed.root, fixed.catalog, fixed.shadow
+        self.by_name, self.roots = fixed.by_name, fixed.roots
 
     def tree(
         self, root: int, objid: int, *, parent: TreeRef, kind: int = 0, unique: bool = True, density: int = 80

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.btree.tree import Tree
-from engine.format.catalog_row import FDP_CATALOG, OBJID_CATALOG, CatalogRow
+from engine.format.catalog_row import CatalogRow
+from engine.format.system_trees import CATALOG
 
 if TYPE_CHECKING:
     from engine.table import Database
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 def catalog_entries(database: Database) -> list[tuple[bytes, bytes]]:
     """Return (key, data) of every row of the catalog in its order."""
-    return list(Tree(database.pages, FDP_CATALOG, objid=OBJID_CATALOG, strict=True).entries())
+    return list(Tree(database.pages, CATALOG.root, objid=CATALOG.objid, strict=True).entries())
 
 
 def catalog_rows(database: Database) -> list[CatalogRow]:

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from engine.check import CheckKind, Severity
-from engine.format.catalog_row import FDP_CATALOG, FDP_NAME_INDEX, FDP_ROOT_OBJECTS_INDEX, FDP_SHADOW, CatalogRow
+from engine.format.catalog_row import CatalogRow
 from engine.format.dbheader import DbState
 from engine.format.longvalue import LongValueKey, LongValueRoot, chunk_size
 from engine.format.node import NodeFlags, decode_node, nodes
 from engine.format.page import PageFlags
+from engine.format.system_trees import CATALOG, NAME_INDEX, ROOT_OBJECTS_INDEX, SHADOW
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -205,7 +206,7 @@ def test_a_chunk_of_a_wrong_length(patient: Patient) -> None:
 
 
 def test_a_shadow_that_differs(patient: Patient) -> None:
-    leaf = patient.leaves(FDP_SHADOW)[-1]
+    leaf = patient.leaves(SHADOW.root)[-1]
     entries = patient.entries(leaf)
     row = CatalogRow.unpack(entries[3][2], patient.page_size)
     changed = bytearray(entries[3][2])
@@ -215,11 +216,11 @@ def test_a_shadow_that_differs(patient: Patient) -> None:
     errors = patient.errors()
     assert [each.kind for each in errors] == [CheckKind.SHADOW]
     assert row.name in errors[0].detail
-    assert errors[0].page in patient.leaves(FDP_CATALOG)
+    assert errors[0].page in patient.leaves(CATALOG.root)
 
 
 def test_a_shadow_that_lacks_a_row(patient: Patient) -> None:
-    leaf = patient.leaves(FDP_SHADOW)[-1]
+    leaf = patient.leaves(SHADOW.root)[-1]
     entries = patient.entries(leaf)
     row = CatalogRow.unpack(entries.pop(3)[2], patient.page_size)
     patient.rebuild(leaf, entries)
@@ -229,15 +230,15 @@ def test_a_shadow_that_lacks_a_row(patient: Patient) -> None:
 
 
 def test_an_empty_shadow(small: Patient) -> None:
-    external = bytes(small.page(FDP_SHADOW).external_header)
-    page = small.page(FDP_SHADOW)
-    small.header(FDP_SHADOW, flags=(page.flags | PageFlags.LEAF) & ~PageFlags.PARENT_OF_LEAF)
-    small.rebuild(FDP_SHADOW, [], external=external)
-    found = small.diagnose(CheckKind.SHADOW, FDP_SHADOW)
+    external = bytes(small.page(SHADOW.root).external_header)
+    page = small.page(SHADOW.root)
+    small.header(SHADOW.root, flags=(page.flags | PageFlags.LEAF) & ~PageFlags.PARENT_OF_LEAF)
+    small.rebuild(SHADOW.root, [], external=external)
+    found = small.diagnose(CheckKind.SHADOW, SHADOW.root)
     assert found.detail == "the shadow is empty"
 
 
-@pytest.mark.parametrize(("root", "tree"), [(FDP_NAME_INDEX, "Name"), (FDP_ROOT_OBJECTS_INDEX, "RootObjects")])
+@pytest.mark.parametrize(("root", "tree"), [(NAME_INDEX.root, "Name"), (ROOT_OBJECTS_INDEX.root, "RootObjects")])
 def test_a_catalog_index_that_lacks_an_entry(patient: Patient, root: int, tree: str) -> None:
     leaf = patient.leaves(root)[-1]
     entries = patient.entries(leaf)
@@ -249,7 +250,7 @@ def test_a_catalog_index_that_lacks_an_entry(patient: Patient, root: int, tree: 
 
 def without_row(patient: Patient, keep: Callable[[CatalogRow], bool]) -> None:
     """Take rows out of catalog and shadow, as a broken deletion would leave them."""
-    for root in (FDP_CATALOG, FDP_SHADOW):
+    for root in (CATALOG.root, SHADOW.root):
         for leaf in patient.leaves(root):
             entries = [each for each in patient.entries(leaf) if keep(CatalogRow.unpack(each[2], patient.page_size))]
             patient.rebuild(leaf, entries)
@@ -275,7 +276,7 @@ def test_a_tree_of_the_catalog_that_is_elsewhere(patient: Patient) -> None:
     """The catalog sends an index to the root of another table."""
     target, table = patient.root("One"), patient.tables()["Things"].objid
     index = next(each for each in patient.tables()["Things"].indexes if each.name == "byName")
-    for root in (FDP_CATALOG, FDP_SHADOW):
+    for root in (CATALOG.root, SHADOW.root):
         page, line = patient.find(
             lambda node: (
                 (row := CatalogRow.unpack(node.data, patient.page_size)).id == index.objid
@@ -294,7 +295,7 @@ def test_a_tree_of_the_catalog_that_is_elsewhere(patient: Patient) -> None:
 def test_a_fixed_column_that_lies_elsewhere(patient: Patient, offset: int, severity: Severity) -> None:
     """The place of "Group", behind "Id" at 4: the engine believes it, and its own check passes a gap."""
     table = patient.tables()["Things"].objid
-    for root in (FDP_CATALOG, FDP_SHADOW):
+    for root in (CATALOG.root, SHADOW.root):
         page, line = patient.find(
             lambda node: (
                 (row := CatalogRow.unpack(node.data, patient.page_size)).name == "Group" and row.objid_table == table
@@ -310,7 +311,7 @@ def test_a_fixed_column_that_lies_elsewhere(patient: Patient, offset: int, sever
 
 
 def test_a_catalog_that_is_gone(patient: Patient) -> None:
-    for root in (FDP_CATALOG, FDP_SHADOW):
+    for root in (CATALOG.root, SHADOW.root):
         patient.put(root, bytes(patient.page_size), checksum=False)
     assert {each.kind for each in patient.errors()} == {CheckKind.CATALOG}
 

@@ -17,16 +17,15 @@ from engine.catalog.reader import SORT_ID, VERSION
 from engine.check import Severity, check
 from engine.files.base import OpenMode
 from engine.format.catalog_row import (
-    FDP_CATALOG,
     LAST_SET_TIME,
     LOCALE,
-    OBJID_CATALOG,
     CatalogRow,
     CatalogType,
     IndexFlags,
 )
 from engine.format.column import UNICODE, ColumnFlags
 from engine.format.key import TextOrder
+from engine.format.system_trees import CATALOG
 from engine.format.value import decoder
 from tests.store.conftest import PATH
 
@@ -92,14 +91,15 @@ def fill(live: LiveTable, source: Table) -> None:
         while counter is not None and (number := number + 1) < row[counter]:
             live.delete(live.insert(**{name: value for name, value in given.items() if name != "cGuid"}))
         mark = live.insert(**given)
+        some = dict([next(iter(given.items()))])
         for _ in range(row[version] if version else 0):
-            live.update(mark)
+            live.update(mark, **some)
 
 
 def catalog_rows(database: Database, table: TableDef) -> list[tuple[Any, ...]]:
     """Return what the catalog says of a table, object numbers, pages and times left out."""
     found = []
-    for _, data in Tree(database.pages, FDP_CATALOG, objid=OBJID_CATALOG).entries():
+    for _, data in Tree(database.pages, CATALOG.root, objid=CATALOG.objid).entries():
         row = CatalogRow.unpack(data, database.page_size)
         if row.objid_table != table.objid:
             continue
