@@ -216,7 +216,7 @@ _TABLE = r"""
     0 normal, 1 low, 2 low for the checkpoint, 4 low for scavenging
 153 WaypointLatency i 0 0..1023 I pre = refused: page writes are not held back
     generations that a page write is held back
-154 CheckpointTooDeep i 65536 32..65536 I pre = holds: old pages are written so that the checkpoint follows
+154 CheckpointTooDeep i 65536 32..65536 I pre = refused: updates go on while an open transaction holds the checkpoint
     generations between checkpoint and tip before updates fail with -614
 155 DisableBlockVerification b 0 0..1 G pre = refused: checksums are always verified
     skip all verification of checksums
