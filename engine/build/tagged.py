@@ -2,9 +2,10 @@
 
     short value     the bytes; two values on small pages in the form without directory
     long value      up to 1023 bytes in the record, else stored by `separate` and named by its id
+    packed          a long value by itself, of a column that says so, where the encoder is told how to store those
     record too big  the longest long value that is still inside goes out, until the rest fits
 
-Source: database reference 6.2, 6.3, 6.5.
+Source: database reference 6.2, 6.3, 6.5, 6.7.
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from engine.errors import Err, EseError
 from engine.format.column import MOST_SHORT_BYTES
+from engine.format.compression import pack_value, unpack_value
 from engine.format.longvalue import MOST_BYTES
 from engine.format.page import is_large
 from engine.format.record import (
+    COMPRESSED,
     INTRINSIC_LIMIT,
     LONG,
     NULL,
@@ -65,6 +68,10 @@ class TaggedEncoder:
         columns = rows.columns
         self.intrinsic = INTRINSIC_LIMIT
         """Longest long value that is put into the record."""
+        self.packed: dict[tuple[int, bool], Callable[[bytes], bytes]] = {}
+        """What stores the long values of columns that are packed, by column id and whether it is derived."""
+        self.least_packed = _REFERENCE
+        """Least size of a packed value in the record."""
         # The directory is ordered by id, columns of the template first.
         self._plan = [
             (
@@ -86,7 +93,6 @@ class TaggedEncoder:
         fields: list[_Field] = []
         if self._several:
             self._several.clear()
-        intrinsic = self.intrinsic
         for place, number, derived, header, most, encode in self._plan:
             value = values[place]
             if value is None or value is MISSING:
@@ -101,15 +107,22 @@ class TaggedEncoder:
                 data = rows.one(place, value)
             if len(data) > most:
                 data = rows.one(place, value)
-            if header and len(data) > intrinsic:
-                fields.append((number, derived, header | SEPARATED, self._separate(data)))
-            else:
-                fields.append((number, derived, header, data))
+            fields.append(self._long(number, derived, data) if header else (number, derived, header, data))
         area = pack_tagged(fields, large=self._large) if fields else b""
         while len(area) > room:
             self._move_out(fields, len(area) - room)
             area = pack_tagged(fields, large=self._large)
         return area
+
+    def _long(self, number: int, derived: bool, data: bytes) -> _Field:  # noqa: FBT001 - as a field has it
+        """Return the field of a long value by itself: outside, packed, or as it is."""
+        packed = self.packed.get((number, derived))
+        if len(data) > self.intrinsic:
+            return number, derived, LONG | SEPARATED, (packed or self._separate)(data)
+        small = None if packed is None else pack_value(data)
+        if small is not None and len(small) >= self.least_packed:
+            return number, derived, LONG | COMPRESSED, small
+        return number, derived, LONG, data
 
     def _absent(self, fields: list[_Field], place: int, value: Missing | None) -> None:
         """Deal with a column that is null, or left to its default."""
@@ -159,9 +172,11 @@ class TaggedEncoder:
         if found is None:
             raise EseError.from_code(Err.RecordTooBig, f"{excess} bytes more than a page holds")
         at, order, instances = found
-        moved = Instance(self._separate(instances[order].data), separated=True)
+        number, derived, header, _ = fields[at]
+        data = instances[order].data
+        separate = self.packed.get((number, derived), self._separate)
+        moved = Instance(separate(unpack_value(data) if header & COMPRESSED else data), separated=True)
         changed = (*instances[:order], moved, *instances[order + 1 :])
         if len(changed) > 1:
             self._several[at] = changed
-        number, derived, _, _ = fields[at]
         fields[at] = (number, derived, *tagged_field(Tagged(number, changed, LONG)))

@@ -1,10 +1,12 @@
-"""Packed column values: what the engine stores for columns marked as compressed, unpacked.
+"""Packed column values: what the engine stores for columns marked as compressed, unpacked, and 7-bit texts packed.
 
     first byte, bits 3-7   1  7-bit ASCII       bits 0-2: bits used in the last byte - 1; values packed from bit 0 up
                            2  7-bit Unicode     the same, each value followed by a zero byte
                            3  XPRESS            u16 size, then plain LZ77
                            4  scrubbed          reads as a zero-length value
                            5, 6, 7              XPRESS9, XPRESS10, LZ4: refused
+
+Packing tries 7-bit Unicode, then 7-bit ASCII, as the engine does where XPRESS does not gain more.
 
 Intrinsic values say in their header byte that they are packed; a long-value chunk is packed when it is shorter than
 its share of the value.
@@ -52,6 +54,27 @@ def unpack_value(data: bytes) -> bytes:
         detail = f"packed with {_NOT_READ[scheme]}, which is not read"
         raise EseError.from_code(Err.DecompressionFailed, f"{detail} ({len(data)} bytes)")
     raise EseError.from_code(Err.DecompressionFailed, f"packed by scheme {scheme}, {len(data)} bytes")
+
+
+def pack_value(value: bytes) -> bytes | None:
+    """Return a value packed to 7 bits a character; None when it has others, or would not become smaller."""
+    if not value.isascii():
+        return None
+    scheme, narrow = _ASCII_7, value
+    if not len(value) % 2 and not value[1::2].strip(b"\0"):
+        scheme, narrow = _UNICODE_7, value[::2]
+    bits = 7 * len(narrow)
+    if 1 + (bits + 7) // 8 >= len(value):
+        return None
+    parts = [bytes((scheme << _SCHEME_SHIFT | (bits - 1) % 8,))]
+    for at in range(0, len(narrow), _MOST_SPREAD):
+        part = narrow[at : at + _MOST_SPREAD]
+        width = 1 << (len(part) - 1).bit_length()
+        spread = int.from_bytes(part, "little")
+        for stay, move, shift in reversed(_spreading(width)):
+            spread = spread & stay | spread >> shift & move
+        parts.append(spread.to_bytes((7 * len(part) + 7) // 8, "little"))
+    return b"".join(parts)
 
 
 @lru_cache(maxsize=32)

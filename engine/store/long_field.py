@@ -77,8 +77,8 @@ class LongField:
         def change(lid: int | None, inside: bytes) -> bytes:
             if lid is None:
                 return inside + data
-            values = self._table.rows().long
-            values.write(lid, values.root(lid).size, data)
+            rows = self._table.rows()
+            rows.long.write(lid, rows.long.root(lid).size, data, pack=rows.packs(self._column))
             return b""
 
         self._change(change)
@@ -87,13 +87,13 @@ class LongField:
         """Overwrite bytes at `offset`, beyond the end too; -1502 when it lies behind the end, -1506, -1102."""
 
         def change(lid: int | None, inside: bytes) -> bytes:
-            values = self._table.rows().long
-            size = len(inside) if lid is None else values.root(lid).size
+            rows = self._table.rows()
+            size = len(inside) if lid is None else rows.long.root(lid).size
             if not 0 <= offset <= size:
                 raise EseError.from_code(Err.ColumnNoChunk, f"{self._column}: offset {offset} of {size}")
             if lid is None:
                 return inside[:offset] + data + inside[offset + len(data) :]
-            values.write(lid, offset, data)
+            rows.long.write(lid, offset, data, pack=rows.packs(self._column))
             return b""
 
         self._change(change)
@@ -106,7 +106,8 @@ class LongField:
         def change(lid: int | None, inside: bytes) -> bytes:
             if lid is None:
                 return inside[:size].ljust(size, b"\0")
-            self._table.rows().long.resize(lid, size)
+            rows = self._table.rows()
+            rows.long.resize(lid, size, pack=rows.packs(self._column))
             return b""
 
         self._change(change)

@@ -5,8 +5,8 @@
     write     a piece at an offset; behind the end it grows, a gap is filled with zeros
     resize    shorter or longer
 
-A value that more than one record refers to is copied before it is changed.  New chunks are stored as they are; packed
-ones of other writers are read and rewritten unpacked when they change.
+A value that more than one record refers to is copied before it is changed.  Chunks of columns that ask for it are
+packed where that makes them smaller: a chunk that is shorter than its share of the value is a packed one.
 
 Source: database reference 6.5-6.7.
 """
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 from engine.build.catalog_rows import long_value_row
 from engine.errors import Err, EseError
 from engine.format.catalog_row import CatalogType
+from engine.format.compression import pack_value
 from engine.format.levels import LID64_LEVEL
 from engine.format.longvalue import (
     LV_DENSITY,
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 
 _REFERENCES = struct.Struct("<I")
 _MOST_LID32: Final = 0x7FFFFFFF
+_NARROW, _WIDE = 4, 8
 _COUNTER: Final = "lid"
 _TREE: Final = "lv-root"
 _TREE_OBJID: Final = "lv-objid"
@@ -98,7 +100,16 @@ class StoredValues(LongValues):
 
     # Making and letting go.
 
-    def add(self, value: bytes) -> bytes:
+    @property
+    def reference_size(self) -> int:
+        """Bytes of the id of a new value in a record."""
+        return _WIDE if self._shared.update_major >= LID64_LEVEL else _NARROW
+
+    def add_packed(self, value: bytes) -> bytes:
+        """Store a value of a column that is packed; else as `add`."""
+        return self.add(value, pack=True)
+
+    def add(self, value: bytes, *, pack: bool = False) -> bytes:
         """Store a value with one reference; return its id as a record holds it.
 
         -1506 for a value that is too long, -1075 when ids run out.
@@ -111,7 +122,8 @@ class StoredValues(LongValues):
         session = self._session
         nodes.insert(session, tree, LongValueKey(lid).pack(), LongValueRoot(1, len(value)).pack())
         for offset in range(0, len(value), self._chunk):
-            nodes.insert(session, tree, LongValueKey(lid, offset).pack(), value[offset : offset + self._chunk])
+            piece = _stored(value[offset : offset + self._chunk], pack=pack)
+            nodes.insert(session, tree, LongValueKey(lid, offset).pack(), piece)
         return pack_reference(lid)
 
     @staticmethod
@@ -186,15 +198,15 @@ class StoredValues(LongValues):
 
     # Changing in place.
 
-    def own(self, lid: int) -> int:
+    def own(self, lid: int, *, pack: bool = False) -> int:
         """Return the id of a value that only the caller's record refers to: itself, or that of a copy."""
         if self.root(lid).references <= 1:
             return lid
-        copy = int.from_bytes(self.add(self.read(lid)), "little")
+        copy = int.from_bytes(self.add(self.read(lid), pack=pack), "little")
         self.release(lid)
         return copy
 
-    def write(self, lid: int, offset: int, data: bytes) -> None:
+    def write(self, lid: int, offset: int, data: bytes, *, pack: bool = False) -> None:
         """Write a piece of an own value, beyond its end too; -1506 when it would be too long."""
         root, tree, step = self.root(lid), self._there(), self._chunk
         end = offset + len(data)
@@ -208,7 +220,7 @@ class StoredValues(LongValues):
             stop = min(end, start + step)
             piece = data[at - offset : stop - offset]
             before = self._chunk_bytes(lid, start, size)
-            whole = before[: at - start] + piece + before[stop - start :]
+            whole = _stored(before[: at - start] + piece + before[stop - start :], pack=pack)
             key = LongValueKey(lid, start).pack()
             if size:
                 nodes.replace(self._session, tree, key, whole)
@@ -218,12 +230,12 @@ class StoredValues(LongValues):
         if end > root.size:
             self._set_size(lid, root, end)
 
-    def resize(self, lid: int, size: int) -> None:
+    def resize(self, lid: int, size: int, *, pack: bool = False) -> None:
         """Cut an own value, or fill it up with zeros; -1506 when it would be too long."""
         root, tree = self.root(lid), self._there()
         if size > root.size:
             for offset in range(root.size, size, self._chunk * 16):
-                self.write(lid, offset, bytes(min(self._chunk * 16, size - offset)))
+                self.write(lid, offset, bytes(min(self._chunk * 16, size - offset)), pack=pack)
             return
         if size == root.size:
             return
@@ -233,7 +245,8 @@ class StoredValues(LongValues):
                 nodes.delete(self._session, tree, key)
             elif offset + self._chunk > size:
                 length = min(self._chunk, root.size - offset)
-                nodes.replace(self._session, tree, key, self._chunk_bytes(lid, offset, length)[: size - offset])
+                left = self._chunk_bytes(lid, offset, length)[: size - offset]
+                nodes.replace(self._session, tree, key, _stored(left, pack=pack))
         self._set_size(lid, root, size)
 
     def _chunk_of(self, at: int, size: int) -> tuple[int, int]:
@@ -263,3 +276,8 @@ class StoredValues(LongValues):
             found.append(self._chunk_bytes(lid, start, length)[at - start : stop - start])
             at = stop
         return b"".join(found)
+
+
+def _stored(chunk: bytes, *, pack: bool) -> bytes:
+    """Return a chunk as it is stored."""
+    return (pack_value(chunk) if pack else None) or chunk

@@ -3,15 +3,16 @@
     new       as the builder makes them; the counter's next number, a version of 0
     changed   taken apart, columns replaced, put together again: what is not named stays as it is, also what the
               catalog no longer shows; the version column goes up by one
+    packed    a long value by itself, where its column asks for that and it becomes smaller
     too big   the longest long value that is still inside goes out, until the record fits
 
-Hot path: `NewRecords.encode`, once an insert.  Source: database reference 6.1-6.5.
+Hot path: `NewRecords.encode`, once an insert.  Source: database reference 6.1-6.5, 6.7.
 """
 
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from engine.build.rows import RowEncoder
 from engine.build.tagged import MISSING
@@ -25,6 +26,7 @@ from engine.format.column import (
     ColumnType,
     Storage,
 )
+from engine.format.compression import pack_value, unpack_value
 from engine.format.longvalue import unpack_reference
 from engine.format.page import is_large
 from engine.format.record import (
@@ -57,6 +59,20 @@ _REFERENCE: Final = 8
 """Longest reference; moving out a value as short as that gains nothing."""
 
 
+class LongStore(Protocol):
+    """Where long values go that are not in their record."""
+
+    def add(self, value: bytes, *, pack: bool = False) -> bytes:
+        """Store a value, packed where that makes it smaller if `pack`; return its reference."""
+
+    def add_packed(self, value: bytes) -> bytes:
+        """Store a value with `pack`."""
+
+    @property
+    def reference_size(self) -> int:
+        """Bytes of a reference; what is packed in a record is not smaller."""
+
+
 def limit_of(table: TableDef, page_size: int) -> int:
     """Return the longest record of a table, in bytes."""
     primary = table.primary
@@ -69,23 +85,31 @@ def _default(column: ColumnDef) -> Value | None:
     return decoder(column.type, column.code_page)(column.default)
 
 
+def is_packed(column: ColumnDef) -> bool:
+    """Whether the long values of a column are packed."""
+    return bool(column.flags & ColumnFlags.COMPRESSED) and column.type.is_long and column.storage is Storage.TAGGED
+
+
 class NewRecords(RowEncoder):
-    """Makes the records of new rows.  `separate` stores a long value, `number` gives the counter's next number."""
+    """Makes the records of new rows.  `long` stores long values, `number` gives the counter's next number."""
 
     def __init__(
         self,
         table: TableDef,
         page_size: int,
-        separate: Callable[[bytes], bytes],
+        long: LongStore,
         number: Callable[[], int],
         wanted: frozenset[int],
     ) -> None:
         columns = table.columns
         defaults = [0 if each.flags & ColumnFlags.VERSION else _default(each) for each in columns]
         self.defaults = defaults
-        super().__init__(columns, defaults, page_size, limit_of(table, page_size), separate, wanted=wanted)
-        if self.tagged is not None and table.separate is not None:
-            self.tagged.intrinsic = table.separate
+        super().__init__(columns, defaults, page_size, limit_of(table, page_size), long.add, wanted=wanted)
+        if self.tagged is not None:
+            if table.separate is not None:
+                self.tagged.intrinsic = table.separate
+            self.tagged.packed = {(each.id, each.derived): long.add_packed for each in columns if is_packed(each)}
+            self.tagged.least_packed = long.reference_size
         self._number = number
 
     def count(self, values: list[Any], place: int) -> None:
@@ -98,12 +122,11 @@ class NewRecords(RowEncoder):
 class ChangedRecords:
     """Changes records of one table; `encoder` checks and converts values."""
 
-    def __init__(
-        self, table: TableDef, page_size: int, encoder: RowEncoder, separate: Callable[[bytes], bytes]
-    ) -> None:
+    def __init__(self, table: TableDef, page_size: int, encoder: RowEncoder, long: LongStore) -> None:
         self._columns = table.columns
         self._encoder = encoder
-        self._separate = separate
+        self._long = long
+        self._packed = frozenset((each.id, each.derived) for each in table.columns if is_packed(each))
         self._large = is_large(page_size)
         self._limit = limit_of(table, page_size)
         self._intrinsic = INTRINSIC_LIMIT if table.separate is None else table.separate
@@ -182,14 +205,27 @@ class ChangedRecords:
         instances = list(tagged.instances)
         header = tagged.header if instance else tagged.header & ~COMPRESSED
         instances[instance] = Instance(lid, separated=True) if lid is not None else Instance(value or b"")
+        if lid is None and len(instances) == 1:
+            instances[0], header = self._inside(tagged, value or b"", header)
         record.tagged[place] = Tagged(tagged.id, tuple(instances), header, tagged.derived)
         if self._version is not None:
             return self.change(self._encode(record), {})[0]
         return self._encode(record)
 
-    def placed(self, value: bytes) -> tuple[bytes | None, bytes | None]:
+    def placed(self, column: ColumnDef, value: bytes) -> tuple[bytes | None, bytes | None]:
         """Return (value, None) for one that stays in the record, (None, reference) for one that was stored outside."""
-        return (value, None) if len(value) <= self._intrinsic else (None, self._separate(value))
+        return (value, None) if len(value) <= self._intrinsic else (None, self._separate(column, value))
+
+    def _separate(self, column: ColumnDef | Tagged, value: bytes) -> bytes:
+        """Store a value of a column outside the record; return its reference."""
+        return self._long.add(value, pack=(column.id, column.derived) in self._packed)
+
+    def _inside(self, column: ColumnDef | Tagged, value: bytes, header: int) -> tuple[Instance, int]:
+        """Return the only value of a long column as it is in the record, and its header byte."""
+        small = pack_value(value) if (column.id, column.derived) in self._packed else None
+        if small is None or len(small) < self._long.reference_size:
+            return Instance(value), header & ~COMPRESSED
+        return Instance(small), header | COMPRESSED
 
     def _set(self, record: Record, place: int, value: Any, released: list[int]) -> None:
         column = self._columns[place]
@@ -237,11 +273,13 @@ class ChangedRecords:
         if len(raws) == _TWO and not header and not self._large and max(map(len, raws)) <= MOST_SHORT_BYTES:
             header = TWO
         instances = [
-            Instance(self._separate(raw), separated=True)
+            Instance(self._separate(column, raw), separated=True)
             if header & LONG and len(raw) > self._intrinsic
             else Instance(raw)
             for raw in raws
         ]
+        if header & LONG and len(instances) == 1 and not instances[0].separated:
+            instances[0], header = self._inside(column, raws[0], header)
         record.tagged.append(Tagged(column.id, tuple(instances), header, column.derived))
 
     def _encode(self, record: Record) -> bytes:
@@ -256,16 +294,18 @@ class ChangedRecords:
         longest, found = _REFERENCE, None
         for place, tagged in enumerate(record.tagged):
             for at, instance in enumerate(tagged.instances if tagged.header & LONG else ()):
-                packed = tagged.header & COMPRESSED and not at
-                if not instance.separated and not packed and len(instance.data) > longest:
+                if not instance.separated and len(instance.data) > longest:
                     longest, found = len(instance.data), (place, at)
         if found is None:
             raise EseError.from_code(Err.RecordTooBig, f"{size} bytes, at most {self._limit}")
         place, at = found
         tagged = record.tagged[place]
-        instances = list(tagged.instances)
-        instances[at] = Instance(self._separate(instances[at].data), separated=True)
-        record.tagged[place] = Tagged(tagged.id, tuple(instances), tagged.header, tagged.derived)
+        instances, header = list(tagged.instances), tagged.header
+        value = instances[at].data
+        if header & COMPRESSED and not at:
+            value, header = unpack_value(value), header & ~COMPRESSED
+        instances[at] = Instance(self._separate(tagged, value), separated=True)
+        record.tagged[place] = Tagged(tagged.id, tuple(instances), header, tagged.derived)
 
 
 def _is(tagged: Tagged, column: ColumnDef) -> bool:

@@ -23,7 +23,7 @@ from engine.store import nodes
 from engine.store.counters import AutoIncrement, next_record_number
 from engine.store.indexes import Indexes, raw_of
 from engine.store.long_values import StoredValues
-from engine.store.records import ChangedRecords, NewRecords, lids_of, places_of
+from engine.store.records import ChangedRecords, NewRecords, is_packed, lids_of, places_of
 from engine.store.scan import Scan
 from engine.table.decoder import RowDecoder, resolve
 from engine.table.record_reader import RecordReader
@@ -71,8 +71,8 @@ class Rows:
         self._counter_column = counter
         self._taken: int | None = None
         """The number for the row at hand, when it was taken before."""
-        self._new = NewRecords(table, page_size, self.long.add, self._number, wanted)
-        self.changer = ChangedRecords(table, page_size, self._new, self.long.add)
+        self._new = NewRecords(table, page_size, self.long, self._number, wanted)
+        self.changer = ChangedRecords(table, page_size, self._new, self.long)
         self.reader = RecordReader(table, page_size, self.long)
         self.layout = RecordLayout(table.columns, page_size)
         self._decoder = RowDecoder(table.columns, page_size, self.long)
@@ -312,6 +312,10 @@ class Rows:
                 return column, unpack_value(found.data) if packed else found.data, None
         raise EseError.from_code(Err.BadItagSequence, f"{name} has no value {number}")
 
+    def packs(self, name: str) -> bool:
+        """Whether the long values of a column are packed; -1507."""
+        return is_packed(self.columns[self.place(name)])
+
     def change_long(self, bookmark: bytes, name: str, number: int, change: Any) -> None:
         """Change one long value of a row in place.
 
@@ -344,8 +348,8 @@ class Rows:
             value = change(None, inside)
             if len(value) > most:
                 raise EseError.from_code(Err.ColumnTooBig, f"{column.name}: {len(value)} bytes, at most {most}")
-            return refer(record, column, number, *self.changer.placed(value))
-        own = self.long.own(lid)
+            return refer(record, column, number, *self.changer.placed(column, value))
+        own = self.long.own(lid, pack=is_packed(column))
         change(own, b"")
         if self.long.root(own).size > most:
             raise EseError.from_code(Err.ColumnTooBig, f"{column.name}: at most {most} bytes")

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from engine.errors import Err, EseError
-from engine.format.compression import unpack_value
+from engine.format.compression import pack_value, unpack_value
 
 
 def pack_seven(scheme: int, text: bytes) -> bytes:
@@ -23,6 +23,30 @@ def test_seven_bits(length: int) -> None:
     text = bytes(source.randrange(128) for _ in range(length))
     assert unpack_value(pack_seven(1, text)) == text
     assert unpack_value(pack_seven(2, text)) == text.decode("ascii").encode("utf-16-le")
+
+
+@pytest.mark.parametrize("length", [*range(1, 70), 511, 512, 513, 1024, 1025, 4014, 8150])
+def test_packing_is_what_the_formula_says(length: int) -> None:
+    source = random.Random(length)  # noqa: S311 - repeatable on purpose
+    text = bytes(source.randrange(1, 128) for _ in range(length))
+    ascii_7, unicode_7 = pack_seven(1, text), pack_seven(2, text)
+    assert pack_value(text) == (ascii_7 if len(ascii_7) < length else None)
+    wide = text.decode("ascii").encode("utf-16-le")
+    assert pack_value(wide) == (unicode_7 if len(unicode_7) < 2 * length else None)
+
+
+def test_what_cannot_be_packed() -> None:
+    assert pack_value(b"") is None
+    assert pack_value(b"a") is None
+    assert pack_value("ä".encode("cp1252") * 50) is None
+    assert pack_value("\u4e2d".encode("utf-16-le") * 50) is not None, "bytes below 0x80 are characters too"
+    assert pack_value("\u0130".encode("utf-16-le") * 50) is not None
+    assert pack_value("é".encode("utf-16-le") * 50) is None
+    # An odd number of bytes is no Unicode text.
+    packed = pack_value(b"a\0" * 20 + b"b")
+    assert packed is not None
+    assert packed[0] >> 3 == 1
+    assert unpack_value(packed) == b"a\0" * 20 + b"b"
 
 
 def test_seven_bits_of_another_number() -> None:

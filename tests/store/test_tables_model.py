@@ -103,7 +103,8 @@ class OneTable(RuleBasedStateMachine):
         elif self.taken(number, row | values):
             expected = int(Err.KeyDuplicate)
         assert code_of(lambda: self.table.update(self.mark(number), **values)) == expected
-        if row is not None and not expected:
+        # Without a value the row is only kept from others.
+        if row is not None and not expected and values:
             self.rows[number] = row | values | {"Version": row["Version"] + 1}
 
     @rule(number=IDS)
