@@ -343,6 +343,7 @@ class Err:
     IllegalOperation = Code(-1312, Cat.USAGE, "operation unsupported on this object")
     CannotDeleteTempTable = Code(-1317, Cat.USAGE, "temp tables are closed, not deleted")
     CannotDeleteSystemTable = Code(-1318, Cat.USAGE, "system tables cannot be deleted")
+    CannotDeleteTemplateTable = Code(-1319, Cat.USAGE, "template tables cannot be deleted")
     ExclusiveTableLockRequired = Code(-1322, Cat.USAGE, "needs an exclusive table lock")
     FixedDDL = Code(-1323, Cat.USAGE, "schema of the table is frozen")
     FixedInheritedDDL = Code(-1324, Cat.USAGE, "inherited schema is frozen")

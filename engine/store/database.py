@@ -110,11 +110,11 @@ class Database:
             return Table(name, self._definitions, self._work)
 
     def delete_table(self, name: str) -> None:
-        """Delete a table; -1305 unknown, -1318 one of the engine's own, -1304/-1302 while others use it."""
+        """Delete a table; -1305 unknown, -1318 the engine's own, -1319 a template, -1304/-1302 while others use it."""
         with self._work:
             self._definitions.delete_table(name)
 
     def rename_table(self, name: str, new: str) -> None:
-        """Give a table another name; -1305 unknown, -1303 in use, -1002 no name, -1304/-1302."""
+        """Give a table another name; -1305 unknown, -1303 in use, -1002 no name, -1323 a template, -1302."""
         with self._work:
             self._definitions.rename_table(name, new)

@@ -191,11 +191,14 @@ class Definitions:
             rows.counter.start(self.session, last)
 
     def delete_table(self, name: str) -> None:
-        """Delete a table; -1305, -1318 for the engine's own, -1304/-1302 while others use it."""
+        """Delete a table; -1305, -1318 for the engine's own, -1319 for a template, -1304/-1302 while others use it."""
         rows = self.rows(name)
         table = rows.table
         if table.is_system:
             raise EseError.from_code(Err.CannotDeleteSystemTable, name)
+        if table.flags & TableFlags.TEMPLATE:
+            # Tables that were derived from it name it, and have its columns.
+            raise EseError.from_code(Err.CannotDeleteTemplateTable, name)
         session, catalog = self.session, self.catalog
         session.begin(inner=True)
         try:
@@ -220,6 +223,8 @@ class Definitions:
         table = rows.table
         if table.is_system:
             raise EseError.from_code(Err.CannotDeleteSystemTable, name)
+        if table.flags & TableFlags.TEMPLATE:
+            raise EseError.from_code(Err.FixedDDL, name)
         check_name(new)
         other = self.catalog.find(new)
         if (other is not None and other.objid_table != table.objid) or new.upper() in SYSTEM_NAMES:

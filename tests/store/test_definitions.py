@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,8 +11,10 @@ from engine import open_database
 from engine.build import Column, ColumnType, Index
 from engine.errors import Err
 from engine.files.crash import CrashPolicy
+from engine.format.catalog_row import TableFlags
 from engine.format.column import ASCII, Storage
 from engine.store import definitions
+from engine.store.catalog import Catalog
 from tests.store.conftest import PATH
 from tests.store.desk import HOST_INDEXES, HOSTS, code_of, hosts
 
@@ -439,3 +442,26 @@ def test_tables_that_come_and_go_leave_nothing_in_memory(desk: Desk, monkeypatch
     assert len(database._definitions._known) <= 1
     assert len(watched._definitions._known) <= 8
     assert session.store.level == 0
+
+
+def test_templates_and_derived_tables_keep_their_definitions(desk: Desk) -> None:
+    session, database = desk.open()
+    for name, flags in (("Above", TableFlags.TEMPLATE | TableFlags.FIXED_DDL), ("Below", TableFlags.DERIVED)):
+        table = database.create_table(name, [NUMBER, Column("M", ColumnType.LONG)], indexes=[Index("i", ("N",))])
+        with session.transaction():
+            row = table.definition.row
+            Catalog(desk.live.instance.shared(PATH), session.store).change(row, replace(row, flags=row.flags | flags))
+    code = {"Above": Err.FixedDDL, "Below": Err.FeatureNotAvailable}
+    for name, expected in code.items():
+        table = session.open(PATH)[name]
+        assert code_of(lambda table=table: table.add_column(Column("C", ColumnType.LONG))) == expected  # type: ignore[misc]
+        assert code_of(lambda table=table: table.delete_column("M")) == expected  # type: ignore[misc]
+        assert code_of(lambda table=table: table.create_index(Index("j", ("M",)))) == expected  # type: ignore[misc]
+        assert code_of(lambda table=table: table.delete_index("i")) == expected  # type: ignore[misc]
+    database = session.open(PATH)
+    assert code_of(lambda: database.rename_table("Above", "Other")) == Err.FixedDDL
+    assert code_of(lambda: database.delete_table("Above")) == Err.CannotDeleteTemplateTable
+    assert list(database) == ["Above", "Below"]
+    database["Above"].insert(N=1)
+    assert database["Above"].count() == 1
+    assert desk.settled() == []
