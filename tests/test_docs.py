@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import doctest
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from engine import open_database, restore_set
 from esetui import config
 from esetui.cli.app import COMMANDS
 from esetui.cli.describe.settings import settings_table
@@ -24,6 +28,24 @@ def test_examples_run(page: Path, tmp_path: Path) -> None:
     result = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(test)
     assert result.failed == 0
     assert result.attempted == text.count("\n>>> ")
+
+
+def test_the_guide_runs_as_it_is_printed(tmp_path: Path) -> None:
+    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    section = text.partition("## From nothing to a table that is backed up\n")[2].partition("\n## ")[0]
+    guide = section.partition("```python\n")[2].partition("```")[0]
+    assert len([line for line in guide.splitlines() if line.strip()]) == 10
+    (tmp_path / "guide.py").write_text(guide, encoding="utf-8")
+    command = [sys.executable, "guide.py"]
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "['nib', 'pen']\nfull\n"
+    assert all(f"`{line}`" in section for line in done.stdout.splitlines())
+    restore_set(tmp_path / "shop-backup", to=tmp_path / "restored")
+    with open_database(tmp_path / "restored" / "shop.edb") as database:
+        prices = {row["Name"]: row["Price"] for row in database["Items"]}
+    assert prices == {"pen": 130, "ink": 800, "nib": 45}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
