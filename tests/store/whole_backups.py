@@ -168,7 +168,11 @@ class Backups(Busy):
                     to.write_at(0, log.read_at(0, log.size()))
         world = Environment(fs=disk, now=self.desk.live.clock, background=False)
         other = Instance("restore", env=world, path="/r/logs", page_size=self.page_size, log_file_size=64)
-        other.restore(kept.folder, "/r")
+        try:
+            other.restore(kept.folder, "/r")
+        finally:
+            # Its name is free again at once, not when the garbage collector comes.
+            other.abandon()
         path = f"/r/{PATH.rpartition('/')[2]}"
         self.judge(path, disk)
         assert contents(path, disk) in map(shown, possible), f"none of {len(possible)} states"
