@@ -141,13 +141,15 @@ class Backups(Busy):
             self.base = kept if truncate else self.base
 
     def _copied(self, file: BackupFile, folder: str) -> Iterator[None]:
-        at = 0
-        with self.desk.disk.open(f"{folder}/{file.path.rpartition('/')[2]}", OpenMode.CREATE) as copy:
+        at, name = 0, f"{folder}/{file.path.rpartition('/')[2]}"
+        # A log that is not whole must not be taken for one of the set before.
+        with self.desk.disk.open(name + ".part", OpenMode.CREATE) as copy:
             while piece := file.read(8 * self.page_size):
                 copy.write_at(at, piece)
                 at += len(piece)
                 yield
             copy.fsync()
+        self.desk.disk.rename(name + ".part", name)
 
     @rule(which=st.integers(0, 3), forward=st.booleans())
     @precondition(lambda self: self.kept)
