@@ -273,6 +273,9 @@ class StoreSession:
         with self.journal.latch:
             trx, level = self.trx, self.level
             if trx is None:
+                if self.closed:
+                    # Who ends the session and its user may both be at it: one of them has done it.
+                    return
                 raise EseError.from_code(Err.NotInTransaction, "nothing to roll back")
             if self._commit0 is not None:
                 raise _commit_is_logged()

@@ -19,6 +19,7 @@ from engine.header_file import read_header_from
 from engine.instance import Instance
 from engine.store.catalog import Catalog
 from engine.store.journal import Journal
+from engine.store.transactions import StoreSession
 from engine.store.turns import PATIENCE
 
 if TYPE_CHECKING:
@@ -239,6 +240,25 @@ def test_an_instance_ends_well_with_definitions_that_are_open(tmp_path: Path) ->
     instance.term()
     assert _found(tmp_path) == {1}
     assert not [found for found in check(tmp_path / "a.edb") if found.severity is not Severity.INFO]
+
+
+def test_a_session_whose_user_rolls_back_at_that_moment_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instance, session = _made(tmp_path)
+    session.begin()
+    session.open(tmp_path / "a.edb")["T"].insert(Id=1)
+    take_back = StoreSession._take_back_level
+
+    def after_the_user(self: StoreSession) -> None:
+        monkeypatch.undo()
+        take_back(self)
+        assert self.level == 0
+        take_back(self)
+
+    monkeypatch.setattr(StoreSession, "_take_back_level", after_the_user)
+    instance.term()
+    assert _found(tmp_path) == set()
 
 
 def test_an_instance_that_is_given_up_while_a_commit_waits_for_the_disk(
