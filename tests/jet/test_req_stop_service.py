@@ -14,7 +14,7 @@ from engine.format.segment import SegmentHeader
 from engine.info import database_info
 from engine.jet.handles import HANDLES
 from engine.log.stream import LogStream
-from engine.params import Param
+from engine.params import PROCESS, Param
 from engine.types import InitOptions, LgPos, Snt, TermOptions
 from tests.jet.test_jet_life import start  # noqa: F401 - a fixture
 
@@ -100,13 +100,14 @@ def init(folder: Path, info: jet.JetRstInfo | None, grbit: int = 0) -> int:
     assert jet.JetSetSystemParameter(handle, None, Param.LogFileSize, 128) == 0
     params = HANDLES.instance(handle).params
     # One for the whole process, as all page sizes of this layer are.
-    page_size = params.database_page_size
+    before = dict(PROCESS.values)
     params[Param.DatabasePageSize] = 8192
     try:
         error = jet.JetInit3(handle, info, grbit)
         jet.JetTerm2(handle, TermOptions.COMPLETE)
     finally:
-        params[Param.DatabasePageSize] = page_size
+        PROCESS.values.clear()
+        PROCESS.values.update(before)
     return error
 
 
