@@ -13,32 +13,17 @@ from engine.files.crash import CrashPolicy
 from engine.format import lr
 from engine.store.transactions import StoreSession
 from engine.store.versions import Hook, Transaction
-from tests.store.world import World, code_of
+from tests.store.world import World, code_of, logged, mark
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from engine.store.cleanup import LeftBehind
-    from engine.types import LgPos
 
 
 @pytest.fixture
 def world() -> World:
     return World()
-
-
-def logged(world: World, since: LgPos, *kinds: type[lr.Record]) -> list[lr.Record]:
-    """Return the records of these kinds that came after a position, as far as they are in the log file."""
-    world.journal.writer.flush()
-    return [each.record for each in world.live.records() if each.pos > since and isinstance(each.record, kinds)]
-
-
-TRANSACTIONS = (lr.Begin0, lr.Begin, lr.Commit, lr.Commit0, lr.Rollback)
-
-
-def mark(world: World) -> LgPos:
-    world.journal.writer.flush()
-    return list(world.live.records())[-1].pos
 
 
 def test_nodes_go_when_no_reader_needs_them(world: World) -> None:

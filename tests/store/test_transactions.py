@@ -13,7 +13,7 @@ from engine.recovery.replay import Replay
 from engine.redo.version import Version, locate
 from engine.store import nodes
 from engine.store.versions import LiveVersion, VersionStore
-from tests.store.world import World, code_of
+from tests.store.world import TRANSACTIONS, World, code_of, logged, mark
 
 if TYPE_CHECKING:
     from engine.pages.mutable import MutablePage
@@ -24,20 +24,6 @@ if TYPE_CHECKING:
 @pytest.fixture
 def world() -> World:
     return World()
-
-
-def logged(world: World, since: LgPos, *kinds: type[lr.Record]) -> list[lr.Record]:
-    """Return the records of these kinds that came after a position, as far as they are in the log file."""
-    world.journal.writer.flush()
-    return [each.record for each in world.live.records() if each.pos > since and isinstance(each.record, kinds)]
-
-
-TRANSACTIONS = (lr.Begin0, lr.Begin, lr.Commit, lr.Commit0, lr.Rollback)
-
-
-def mark(world: World) -> LgPos:
-    world.journal.writer.flush()
-    return list(world.live.records())[-1].pos
 
 
 # What is logged.

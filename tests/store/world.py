@@ -14,6 +14,7 @@ from engine.check import Severity, check
 from engine.env import Environment
 from engine.errors import EseError
 from engine.files.crash import CrashFileSystem, CrashPolicy
+from engine.format import lr
 from engine.format.node import NodeFlags
 from engine.format.page import PageFlags
 from engine.page_reading import read_verified
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from engine.build.table import TableInfo
     from engine.recovery.replay import Replay
+    from engine.types import LgPos
 
 COLUMNS: Final = (
     Column("Id", ColumnType.LONG),
@@ -221,3 +223,19 @@ def code_of(operation: Callable[[], object]) -> int:
     except EseError as error:
         return error.code
     return 0
+
+
+TRANSACTIONS = (lr.Begin0, lr.Begin, lr.Commit, lr.Commit0, lr.Rollback)
+"""The records that tell where transactions begin and end."""
+
+
+def logged(world: World, since: LgPos, *kinds: type[lr.Record]) -> list[lr.Record]:
+    """Return the records of these kinds that came after a position, as far as they are in the log file."""
+    world.journal.writer.flush()
+    return [each.record for each in world.live.records() if each.pos > since and isinstance(each.record, kinds)]
+
+
+def mark(world: World) -> LgPos:
+    """Return where the last record lies, all being in the log file."""
+    world.journal.writer.flush()
+    return list(world.live.records())[-1].pos
