@@ -23,13 +23,12 @@ from __future__ import annotations
 import argparse
 import random
 import shutil
-import sqlite3
 import statistics
 import sys
 import tempfile
 import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -37,6 +36,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import pyesedb
 from dissect.database.ese import ESE
 
+from benchmarks.sqlite_store import Row, Sqlite
 from engine import Instance
 from engine.build import ASCII, Column, ColumnType, DatabaseBuilder, Index
 from engine.env import Environment
@@ -49,8 +49,6 @@ if TYPE_CHECKING:
 
     from engine.session import Session
     from engine.store.table import Table
-
-Row = tuple[int, int, str]
 
 TEXT: Final = "abcdefgh" * 10
 PAGE: Final = 8192
@@ -191,77 +189,10 @@ class Ours:
         self.instance.term()
 
 
-class Sqlite:
-    """sqlite3 with a write-ahead log."""
-
-    def __init__(self, folder: Path, synchronous: str) -> None:
-        self.name = f"sqlite3 {synchronous}"
-        self.path = folder / "a.sqlite"
-        self.synchronous = synchronous
-        self.connection = self._open()
-        self.connection.execute("CREATE TABLE IF NOT EXISTS Rows (Id INTEGER PRIMARY KEY, Number INTEGER, Text TEXT)")
-
-    def _open(self) -> sqlite3.Connection:
-        made = sqlite3.connect(self.path, isolation_level=None, timeout=60)
-        made.execute(f"PRAGMA page_size={PAGE}")
-        made.execute("PRAGMA journal_mode=WAL")
-        made.execute(f"PRAGMA synchronous={self.synchronous}")
-        made.execute(f"PRAGMA cache_size=-{CACHE_BYTES >> 10}")
-        return made
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        self.connection.execute("BEGIN IMMEDIATE")
-        yield self.connection
-        self.connection.execute("COMMIT")
-
-    def insert(self, rows: Sequence[Row]) -> None:
-        """See `Store`."""
-        with self._transaction() as connection:
-            connection.executemany("INSERT INTO Rows VALUES (?, ?, ?)", rows)
-
-    def look_up(self, ids: Sequence[int]) -> None:
-        """See `Store`."""
-        for number in ids:
-            self.connection.execute("SELECT * FROM Rows WHERE Id = ?", (number,)).fetchone()
-
-    def scan_ranges(self, ids: Sequence[int], rows: int) -> int:
-        """See `Store`."""
-        statement = "SELECT * FROM Rows WHERE Id BETWEEN ? AND ?"
-        return sum(len(self.connection.execute(statement, (each, each + rows - 1)).fetchall()) for each in ids)
-
-    def scan(self) -> int:
-        """See `Store`."""
-        return sum(1 for _ in self.connection.execute("SELECT * FROM Rows"))
-
-    def update(self, ids: Sequence[int]) -> None:
-        """See `Store`."""
-        with self._transaction() as connection:
-            connection.executemany("UPDATE Rows SET Number = Id * 7 WHERE Id = ?", [(each,) for each in ids])
-
-    def delete(self, ids: Sequence[int]) -> None:
-        """See `Store`."""
-        with self._transaction() as connection:
-            connection.executemany("DELETE FROM Rows WHERE Id = ?", [(each,) for each in ids])
-
-    def commit_each(self, rows: Sequence[Row]) -> None:
-        """See `Store`."""
-        connection = self._open()
-        for row in rows:
-            connection.execute("BEGIN IMMEDIATE")
-            connection.execute("INSERT INTO Rows VALUES (?, ?, ?)", row)
-            connection.execute("COMMIT")
-        connection.close()
-
-    def close(self) -> None:
-        """See `Store`."""
-        self.connection.close()
-
-
 STORES: Final[tuple[Callable[[Path], Store], ...]] = (
     Ours,
-    lambda folder: Sqlite(folder, "FULL"),
-    lambda folder: Sqlite(folder, "OFF"),
+    lambda folder: Sqlite(folder, "FULL", page_size=PAGE, cache_bytes=CACHE_BYTES),
+    lambda folder: Sqlite(folder, "OFF", page_size=PAGE, cache_bytes=CACHE_BYTES),
 )
 
 
